@@ -1,0 +1,20 @@
+# The public names and where they live; read at run time by __init__.py.
+from . import networks as networks
+from .comparison import compare as compare
+from .datasets import load_digits_images as load_digits_images
+from .datasets import load_faces as load_faces
+from .datasets import load_textures as load_textures
+from .deep.classifier import CNNClassifier as CNNClassifier
+from .features.color_histogram import ColorHistogram as ColorHistogram
+from .features.hog import HOG as HOG
+from .features.lbp import LBP as LBP
+from .features.pixels import Pixels as Pixels
+from .images import ImageReadError as ImageReadError
+from .images import Images as Images
+from .images import as_images as as_images
+from .images import load_images as load_images
+from .persistence import load as load
+from .persistence import save as save
+from .steps import Grayscale as Grayscale
+from .steps import Resize as Resize
+from .steps import Unflatten as Unflatten

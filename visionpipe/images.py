@@ -1,0 +1,499 @@
+"""The one door for pixels: reading, colour modes, sizes and batches.
+
+Whatever a user brings (an array, a list of arrays, a list of paths) becomes an :class:`Images`: an
+immutable, picklable, lazy sequence that scikit-learn can split, and that hands its pixels out in
+batches of equal shape.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+from sklearn.utils import Bunch
+
+from visionpipe.threads import map_ahead
+
+__all__ = ["ImageReadError", "Images", "as_images", "load_images"]
+
+IMAGE_SUFFIXES = frozenset({
+    ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx",
+    ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp",
+})  # fmt: skip
+PIXELS_PER_BATCH = 262_144  # 1 MB a float32 channel: little enough for a core's cache
+IMAGES_PER_TASK = 4  # that a thread reads from a list at a time
+
+
+class ImageReadError(ValueError):
+    """A file that cannot be read as an image.
+
+    Attributes
+    ----------
+    path : str
+    reason : str
+    """
+
+    def __init__(self, path, reason):
+        super().__init__(path, reason)  # both, so that the error survives pickling
+        self.path, self.reason = path, reason
+
+    def __str__(self):
+        return f"cannot read {self.path}: {self.reason}"
+
+
+# ------------------------------------------------------------------------------- files to pixels
+
+
+def _decode(path):
+    """Read one file as uint8, (h, w, 1) grey or (h, w, 3) RGB, upright.
+
+    Pillow rather than OpenCV: of a JPEG that was cut off, OpenCV returns a half grey picture and no
+    error, Pillow refuses. Both let other threads run while they decode.
+    """
+    try:
+        with Image.open(path) as file:
+            return _to_grey_or_rgb(ImageOps.exif_transpose(file))
+    except FileNotFoundError:
+        raise ImageReadError(path, "no such file") from None
+    except UnidentifiedImageError:
+        raise ImageReadError(path, "its content is not that of an image file") from None
+    # Pillow's decoders raise nearly anything on damaged data: SyntaxError for PNG, struct.error,
+    # IndexError, DecompressionBombError, ...
+    except Exception as error:
+        raise ImageReadError(path, str(error) or type(error).__name__) from error
+
+
+def _to_grey_or_rgb(picture):
+    """Pixels of a Pillow image of any mode. Transparency is dropped, 16 bits keep the upper 8."""
+    mode = picture.mode
+    if mode.startswith("I"):  # 16-bit grey ("I;16", "I;16B"), or such values held in 32 bits ("I")
+        pixels = np.clip(np.asarray(picture).astype(np.int64), 0, 65_535) >> 8
+    elif mode == "F":
+        pixels = np.asarray(picture)
+        if not (pixels.min() >= 0 and pixels.max() <= 1):  # also False for NaN
+            raise ValueError("its floating-point pixels do not lie in 0..1")
+        pixels = np.rint(255 * pixels)
+    elif mode in ("1", "L", "LA", "La") or (mode == "P" and _palette_is_grey(picture)):
+        pixels = np.asarray(picture.convert("L"))
+    else:
+        if "transparency" in picture.info:  # Pillow warns unless a palette goes this way
+            picture = picture.convert("RGBA")
+        pixels = np.asarray(picture.convert("RGB"))
+    return pixels.astype(np.uint8, copy=False).reshape(*pixels.shape[:2], -1)  # (h, w, 1 or 3)
+
+
+def _palette_is_grey(picture):
+    colours = np.asarray(picture.getpalette("RGB"), dtype=np.uint8).reshape(-1, 3)
+    return bool((colours == colours[:, :1]).all())
+
+
+# ------------------------------------------------------------------------------ arrays to pixels
+
+
+def _check_pixels(pixels, where):
+    """Arrays as the kernels want them: uint8 in 0..255 or float32 in 0..1.
+
+    ``pixels`` is (b, h, w, c) of any numeric type, ``where`` a function of an index into it that
+    says which image that is.
+    """
+    if pixels.dtype == np.uint8:
+        return pixels
+    if pixels.dtype == bool:
+        return pixels.astype(np.uint8) * np.uint8(255)
+    highest = 1 if pixels.dtype.kind == "f" else 255
+    if not (pixels.min() >= 0 and pixels.max() <= highest):  # also False for NaN
+        raise ValueError(_bad_pixels(pixels, highest, where))
+    return pixels.astype(np.uint8 if highest == 255 else np.float32, copy=False)
+
+
+def _bad_pixels(pixels, highest, where):
+    flat = pixels.reshape(len(pixels), -1)
+    bad = ~np.isfinite(flat)
+    if bad.any():
+        i = int(bad.any(axis=1).argmax())
+        return (
+            f"{where(i)} has {int(bad[i].sum())} pixels that are NaN or infinite; "
+            "replace them first, for instance with np.nan_to_num"
+        )
+    i = int(((flat < 0) | (flat > highest)).any(axis=1).argmax())
+    return (
+        f"{where(i)} has {pixels.dtype} pixels from {flat[i].min():g} to {flat[i].max():g}; wanted "
+        "floats in 0..1 or integers in 0..255: divide the images by their largest possible value"
+    )
+
+
+def _check_shape(shape, where):
+    """(h, w, c) of one image of shape (h, w) or (h, w, c), or a clear error."""
+    if len(shape) not in (2, 3):
+        raise ValueError(f"{where} has shape {shape}; wanted (h, w) or (h, w, c)")
+    if 0 in shape:
+        raise ValueError(f"{where} has no pixels: its shape is {shape}")
+    height, width, channels = (*shape, 1)[:3]
+    if channels not in (1, 3):
+        mend = "np.moveaxis(images, 1, -1) puts channels last" if shape[0] in (1, 3) else (
+            "images[..., :3] drops an alpha channel"
+        )  # fmt: skip
+        raise ValueError(
+            f"{where} has {channels} channels (shape {shape}); wanted 1 (grey) or 3 (RGB): {mend}"
+        )
+    return height, width, channels
+
+
+def _is_numeric(dtype):
+    return dtype.kind in "biuf"
+
+
+# ---------------------------------------------------------------------------------------- Images
+
+
+class Images(Sequence):
+    """An immutable, lazy sequence of images.
+
+    Build one with :func:`as_images` or :func:`load_images`. A slice, a mask or an index array gives
+    another `Images` and reads nothing; an integer gives that image's pixels. Because ``shape`` is
+    ``(n,)``, scikit-learn's splitters and searches index it like a one-dimensional array. Pickling
+    one made of paths sends the paths only.
+
+    Parameters
+    ----------
+    source : ndarray of shape (n, h, w, c), or list of paths and of arrays (h, w, c)
+        Checked by `as_images`.
+    index : ndarray of int or None
+        Which images of an array `source`, in which order; None stands for all.
+    steps : tuple of callables
+        Each maps pixels (b, h, w, c) to pixels (b, h', w', c') when images are read; they must
+        pickle.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from visionpipe import as_images
+    >>> images = as_images(np.zeros((10, 28, 28), dtype=np.uint8))
+    >>> images
+    <10 images: array of 28x28 grey, uint8>
+    >>> images[3].shape, len(images[2:6]), images[[0, 9]].shape
+    ((28, 28), 4, (2,))
+    """
+
+    def __init__(self, source, index=None, steps=()):
+        self._source, self._index, self._steps = source, index, steps
+
+    def __len__(self):
+        return len(self._source if self._index is None else self._index)
+
+    @property
+    def shape(self):
+        """``(n,)``: what scikit-learn asks to see a sequence of samples."""
+        return (len(self),)
+
+    def __getitem__(self, key):
+        if isinstance(key, tuple):  # scikit-learn sends (indices,) or (indices, ...)
+            if not key or any(k is not Ellipsis for k in key[1:]):
+                raise IndexError(f"images have one axis to index, got {key!r}")
+            key = key[0]
+        if isinstance(key, (int, np.integer)):
+            position = range(len(self))[key]
+            pixels = self._read(range(position, position + 1))[0]
+            return pixels[..., 0] if pixels.shape[-1] == 1 else pixels
+        return self._take(np.arange(len(self))[key])
+
+    def __repr__(self):
+        kinds = {type(s) for s in self._source} if isinstance(self._source, list) else None
+        if kinds is None:
+            _, height, width, channels = self._source.shape
+            colours = "grey" if channels == 1 else "RGB"
+            what = f"array of {height}x{width} {colours}, {self._source.dtype}"
+        elif kinds <= {str}:
+            what = f"files, first {self._source[0]}" if kinds else "none"
+        else:
+            what = "list of arrays" if str not in kinds else "list of arrays and files"
+        steps = "".join(f", then {getattr(s, 'func', s).__name__}" for s in self._steps)
+        return f"<{len(self)} images: {what}{steps}>"
+
+    def __getstate__(self):
+        """Travel light: of an array, only the images that are looked at."""
+        if self._index is None:
+            return self.__dict__
+        return {"_source": self._source[self._index], "_index": None, "_steps": self._steps}
+
+    def first_shape(self):
+        """Return the shape (h, w, c) of the first image, which is read for it.
+
+        Returns
+        -------
+        tuple of int
+        """
+        return self._read(range(1)).shape[1:]
+
+    def map(self, step):
+        """Return the same images with one more function applied when they are read.
+
+        Parameters
+        ----------
+        step : callable
+            Maps pixels (b, h, w, c) to pixels (b, h', w', c'); must pickle.
+
+        Returns
+        -------
+        Images
+        """
+        return Images(self._source, self._index, (*self._steps, step))
+
+    def batches(self, n_pixels=PIXELS_PER_BATCH):
+        """Read all images, in batches of equal shape.
+
+        Files are decoded and steps are applied by threads that run ahead of the caller by a bounded
+        number of images, so memory grows with the batch, not with the data set.
+
+        Parameters
+        ----------
+        n_pixels : int
+            About how many pixels (height times width, summed over images) make a batch; at least
+            one image.
+
+        Yields
+        ------
+        rows : ndarray of int of shape (b,)
+            Positions of the batch's images in this sequence. Every position comes exactly once.
+        pixels : ndarray of shape (b, h, w, c)
+            uint8 in 0..255 or float32 in 0..1; c is 1 (grey) or 3 (RGB). Maybe not writable.
+        """
+        return self.map_batches(_unchanged, n_pixels)
+
+    def map_batches(self, function, n_pixels=PIXELS_PER_BATCH):
+        """Read all images and apply a function to each batch, on threads.
+
+        Parameters
+        ----------
+        function : callable
+            Of the pixels (b, h, w, c) of a batch.
+        n_pixels : int
+            As in `batches`.
+
+        Yields
+        ------
+        rows : ndarray of int of shape (b,)
+            Positions of the batch's images in this sequence. Every position comes exactly once.
+        result : object
+            What `function` returned.
+        """
+        if isinstance(self._source, list):
+            groups = self._groups(n_pixels)
+            return map_ahead(lambda group: (group[0], function(group[1])), groups)
+        height, width = self._source.shape[1:3]
+        ranges = _ranges(len(self), max(1, n_pixels // (height * width)))
+        return map_ahead(lambda rows: (np.array(rows), function(self._read(rows))), ranges)
+
+    def _groups(self, n_pixels):
+        """Positions and pixels of images of a list, as soon as there are enough of equal shape."""
+        groups, n_waiting = {}, 0  # (shape, dtype) -> [(position, pixels), ...]
+        for rows, images in map_ahead(self._read_each, _ranges(len(self), IMAGES_PER_TASK)):
+            for position, image in zip(rows, images, strict=True):
+                groups.setdefault((image.shape, image.dtype), []).append((position, image))
+                n_waiting += image.shape[0] * image.shape[1]
+                if n_waiting >= n_pixels:
+                    yield from map(_stack, groups.values())
+                    groups, n_waiting = {}, 0
+        yield from map(_stack, groups.values())
+
+    def _read_each(self, rows):
+        """Pixels of some images of a list, of any shapes."""
+        return rows, [self._read(range(position, position + 1))[0] for position in rows]
+
+    def _read(self, rows):
+        """Pixels (b, h, w, c) of a range of images of one shape, uint8 or float32."""
+        if isinstance(self._source, list):
+            (item,) = self._source[rows.start : rows.stop]
+            pixels = (_decode(item) if isinstance(item, str) else item)[None]
+        elif self._index is None:
+            pixels = self._source[rows.start : rows.stop]
+        else:
+            pixels = self._source[self._index[rows.start : rows.stop]]
+        pixels = _check_pixels(pixels, lambda i: f"image {rows[i]}")
+        for step in self._steps:
+            pixels = step(pixels)
+        return pixels
+
+    def _take(self, chosen):
+        if isinstance(self._source, list):
+            return Images([self._source[i] for i in chosen], None, self._steps)
+        return Images(
+            self._source, chosen if self._index is None else self._index[chosen], self._steps
+        )
+
+
+def _unchanged(pixels):
+    return pixels
+
+
+def _ranges(n, size):
+    return (range(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def _stack(members):
+    positions, pixels = zip(*members, strict=True)
+    return np.array(positions), np.stack(pixels)
+
+
+# ------------------------------------------------------------------------- what users bring to it
+
+
+def as_images(X, *, owner="visionpipe"):
+    """Make an `Images` of whatever holds images.
+
+    Parameters
+    ----------
+    X : Images, ndarray, or sequence
+        An array (n, h, w) or (n, h, w, c); a sequence of arrays (h, w) or (h, w, c), of unequal
+        sizes if need be; a sequence of paths; an `Images`. c is 1 (grey) or 3 (RGB). Pixels are
+        integers in 0..255, floats in 0..1, or booleans. Files may be grey, RGB, palette, CMYK, with
+        transparency (dropped), of 16 bits (the upper 8 count) or turned by an EXIF tag.
+    owner : str
+        Who asks: error messages begin with it.
+
+    Returns
+    -------
+    Images
+        Nothing is decoded and no array is copied. Pixel values are checked when they are read.
+
+    Raises
+    ------
+    ValueError
+        If `X` is empty, flat rows, or not images.
+    """
+    if isinstance(X, Images):
+        if len(X) == 0:
+            raise ValueError(f"{owner} got no images (0 samples); wanted at least 1")
+        return X
+    try:
+        source = _as_source(X)
+    except ValueError as error:
+        raise ValueError(f"{owner}: {error}") from None
+    return as_images(Images(source), owner=owner)
+
+
+def _as_source(X):
+    if isinstance(X, (str, os.PathLike)):
+        raise ValueError(
+            f"got one path, {os.fspath(X)!r}; wanted a list of paths: [path], "
+            "or load_images(folder).images"
+        )
+    if isinstance(X, (bytes, dict)) or not hasattr(X, "__len__") or hasattr(X, "tocsr"):
+        raise ValueError(f"got {type(X).__name__}; wanted an array, a list of arrays or of paths")
+    if isinstance(X, (list, tuple)):
+        if X and all(isinstance(item, (list, tuple)) for item in X):
+            X = _nested_lists(X)
+        else:
+            return [_as_item(item, i) for i, item in enumerate(X)]
+    array = np.asarray(X)
+    if array.dtype.kind in "OUST":
+        return [_as_item(item, i) for i, item in enumerate(array.ravel())]
+    return _as_array_source(array)
+
+
+def _nested_lists(X):
+    """Images written as lists of numbers: one array if their sizes agree."""
+    try:
+        return np.asarray(X)
+    except ValueError:  # ragged
+        return np.fromiter((np.asarray(item) for item in X), dtype=object, count=len(X))
+
+
+def _as_array_source(array):
+    if not _is_numeric(array.dtype):
+        raise ValueError(f"got {array.dtype} pixels; wanted integers in 0..255 or floats in 0..1")
+    if array.ndim == 2:
+        raise ValueError(
+            f"got flat rows of shape {array.shape}; wanted images (n, h, w) or (n, h, w, c): "
+            "put Unflatten(image_shape) before it"
+        )
+    if array.ndim not in (3, 4):
+        raise ValueError(f"got an array of shape {array.shape}; wanted (n, h, w) or (n, h, w, c)")
+    return array.reshape(len(array), *_check_shape(array.shape[1:], "each image"))
+
+
+def _as_item(item, position):
+    if isinstance(item, (str, os.PathLike)):
+        return os.fspath(item)
+    pixels = np.asarray(item)
+    if not _is_numeric(pixels.dtype):
+        raise ValueError(f"item {position} is {type(item).__name__}; wanted an array or a path")
+    if pixels.ndim == 1:
+        raise ValueError(
+            f"item {position} is a flat row of {pixels.size} numbers; wanted an image (h, w) or "
+            "(h, w, c): put Unflatten(image_shape) before it"
+        )
+    return pixels.reshape(_check_shape(pixels.shape, f"image {position}"))
+
+
+def load_images(folder):
+    """Read a folder whose sub-folders are classes, lazily.
+
+    Parameters
+    ----------
+    folder : path-like
+        Each sub-folder is a class, named by it; images may lie deeper inside. Hidden files and
+        files without the suffix of an image format are passed over.
+
+    Returns
+    -------
+    Bunch
+        images : `Images`, nothing decoded yet, sorted by class, then by path.
+        target : ndarray of int of shape (n,), positions in `target_names`.
+        target_names : ndarray of str, sorted.
+        filenames : ndarray of str of shape (n,).
+
+    Raises
+    ------
+    ValueError
+        If the folder is missing, has no sub-folders, or one of them holds no image.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from PIL import Image
+    >>> from visionpipe import load_images
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("cat", "dog"):
+    ...         (Path(folder) / name).mkdir()
+    ...         Image.new("RGB", (40, 30)).save(Path(folder) / name / "1.png")
+    ...     data = load_images(folder)
+    ...     data.target_names.tolist(), data.target.tolist(), data.images[0].shape
+    (['cat', 'dog'], [0, 1], (30, 40, 3))
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise ValueError(f"{folder} {what}; wanted a folder with one sub-folder for each class")
+    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    if not classes:
+        raise ValueError(f"{folder} has no sub-folders; wanted one sub-folder for each class")
+    filenames, target = [], []
+    for label, path in enumerate(classes):
+        found = _image_files(path)
+        if not found:
+            raise ValueError(
+                f"class folder {path} holds no images; put some in or remove the folder"
+            )
+        filenames += found
+        target += [label] * len(found)
+    return Bunch(
+        images=Images(filenames),
+        target=np.array(target),
+        target_names=np.array([path.name for path in classes]),
+        filenames=np.array(filenames),
+    )
+
+
+def _image_files(folder):
+    found = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [
+            os.path.join(root, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+        ]
+    return sorted(found)
