@@ -13,9 +13,8 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from visionpipe import ImageReadError, Images, Pixels, as_images, load_images
+from visionpipe import ImageReadError, Images, Pixels, as_images, load_images, threads
 from visionpipe import images as images_module
-from visionpipe import threads
 
 
 @pytest.fixture

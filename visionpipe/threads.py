@@ -69,7 +69,7 @@ def _alone(function, item):
 
 
 def _limit_openmp():
-    """OpenMP counts threads for each thread that calls it: this is for one of the pool, for good."""
+    """OpenMP counts for each thread that calls it: this is one of the pool, and stays limited."""
     _openmp().limit(limits=1)
 
 
