@@ -1,0 +1,165 @@
+"""What the image transformers share: devices, batches, shapes and scikit-learn's protocol."""
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+
+from visionpipe.images import as_images
+
+PIXELS_PER_GPU_BATCH = 1 << 24  # enough to fill a large GPU, 200 MB of RGB float32
+
+
+def resolve_device(device):
+    """Turn ``"auto"``, a name or a torch.device into a device that exists here.
+
+    Parameters
+    ----------
+    device : str or torch.device
+        ``"auto"`` is a CUDA GPU if torch sees one, else the CPU.
+
+    Returns
+    -------
+    torch.device
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown, or names a GPU where torch sees none.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        resolved = torch.device(device)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"device={device!r} is unknown; use 'auto', 'cpu' or 'cuda'") from None
+    if resolved.type == "cuda" and (resolved.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device={device!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA "
+            "GPUs here; use device='auto' or 'cpu'"
+        )
+    return resolved
+
+
+def to_batch(pixels, device="cpu"):
+    """Tensor (b, c, h, w) of pixels (b, h, w, c) on a device, uint8 or float32 as they are.
+
+    Nothing is copied on the CPU unless the array is read-only, which torch would warn about.
+    """
+    if not pixels.flags.writeable or any(s < 0 for s in pixels.strides):
+        pixels = pixels.copy()
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device)
+
+
+def check_choice(owner, **choices):
+    """Raise a ValueError unless each parameter's value is among those allowed.
+
+    ``check_choice(self, method=("uniform", "default"))`` looks at ``self.method``.
+    """
+    for name, allowed in choices.items():
+        value = getattr(owner, name)
+        if not any(value is choice or value == choice for choice in allowed):
+            _refuse(owner, name, "one of " + ", ".join(map(repr, allowed)))
+
+
+def check_positive_int(owner, *names):
+    """Raise a ValueError unless each named parameter is an int of at least 1."""
+    for name in names:
+        if not _is_positive_int(getattr(owner, name)):
+            _refuse(owner, name, "a positive int")
+
+
+def check_positive_pair(owner, *names):
+    """Raise a ValueError unless each named parameter is two ints of at least 1."""
+    for name in names:
+        value = getattr(owner, name)
+        if np.shape(value) != (2,) or not all(map(_is_positive_int, value)):
+            _refuse(owner, name, "a pair of positive ints (vertical, horizontal)")
+
+
+def _is_positive_int(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
+
+
+def _refuse(owner, name, wanted):
+    value = getattr(owner, name)
+    raise ValueError(f"{type(owner).__name__}({name}={value!r}): {name} must be {wanted}")
+
+
+class ImageTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of the stateless transformers that turn each image into one vector.
+
+    A subclass has a parameter ``device``, a method ``_check_params()`` and a method
+    ``_vectors(batch)`` that maps a tensor (b, c, h, w) to a tensor (b, f). If its vectors are
+    comparable between images of one size only, it sets ``_needs_one_size``.
+    """
+
+    _needs_one_size = False
+
+    def fit(self, X, y=None):
+        """Note the first image's shape and the length of its vector; nothing else is learned.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        self._check_params()
+        images = as_images(X, owner=type(self).__name__)
+        ((_, pixels),) = images[:1].batches()
+        self.image_shape_in_ = pixels.shape[1:]  # (h, w, c)
+        self._n_features_out = self._vectors(to_batch(pixels)).shape[1]
+        return self
+
+    def transform(self, X):
+        """Compute one vector for each image.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_images, n_features)
+        """
+        self._check_params()
+        images = as_images(X, owner=type(self).__name__)
+        device = resolve_device(self.device)
+        shape = getattr(self, "image_shape_in_", None) or images.first_shape()
+
+        def compute(pixels):
+            self._check_size(pixels.shape[1:3], shape[:2])
+            return self._vectors(to_batch(pixels, device)).cpu().numpy()
+
+        if device.type == "cpu":
+            results = images.map_batches(compute)
+        else:
+            batches = images.batches(PIXELS_PER_GPU_BATCH)
+            results = ((rows, compute(pixels)) for rows, pixels in batches)
+        vectors = None
+        for rows, part in results:
+            if vectors is None:
+                vectors = np.empty((len(images), part.shape[1]), dtype=np.float32)
+            vectors[rows] = part
+        return vectors
+
+    def _check_size(self, size, expected):
+        if self._needs_one_size and size != expected:
+            raise ValueError(
+                f"{type(self).__name__} got images of unequal sizes (height, width): {expected} "
+                f"and {size}; put Resize((h, w)) before it"
+            )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []
+        return tags

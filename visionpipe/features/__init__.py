@@ -1,0 +1,1 @@
+"""Handcrafted features: images to vectors, one estimator a file."""

@@ -1,0 +1,257 @@
+"""Steps from images to images: each returns a lazy view, computed when the pixels are read."""
+
+from functools import partial
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from visionpipe.base import check_choice, to_batch
+from visionpipe.images import Images, as_images
+from visionpipe.kernels.color import rgb_to_grey, to_unit
+from visionpipe.kernels.resize import resize
+
+__all__ = ["Grayscale", "Resize", "Unflatten"]
+
+
+class ImageStep(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+    """Base of the steps. A subclass has ``_step()``: a picklable map of pixels (b, h, w, c)."""
+
+    def fit(self, X, y=None):
+        """Check the parameters and note the first image's shape; nothing else is learned.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        self._step()
+        self.image_shape_in_ = as_images(X, owner=type(self).__name__).first_shape()
+        return self
+
+    def transform(self, X):
+        """Return the images with this step applied whenever they are read.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes.
+
+        Returns
+        -------
+        Images
+            uint8 images stay uint8 (rounded to the nearest level), floats stay floats.
+        """
+        return as_images(X, owner=type(self).__name__).map(self._step())
+
+    def set_output(self, *, transform=None):
+        """Do nothing: images stay images whatever container vectors come in.
+
+        Parameters
+        ----------
+        transform : str or None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+    def get_feature_names_out(self, input_features=None):
+        """Return `input_features`: images have no columns to name.
+
+        Parameters
+        ----------
+        input_features : object
+            Anything.
+
+        Returns
+        -------
+        object
+        """
+        return input_features
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = False
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []  # uint8 stays, every float becomes float32
+        return tags
+
+
+# ---------------------------------------------------------------------------------------- Resize
+
+
+class Resize(ImageStep):
+    """Bring images to one size: bilinear, with antialiasing where they shrink.
+
+    Parameters
+    ----------
+    size : int or (int, int), default=64
+        Height and width in pixels; an int is both.
+    keep_aspect : bool or {"pad", "crop"}, default=False
+        False stretches. True or ``"pad"`` keeps the proportions, shows the whole picture, and
+        repeats its border pixels to fill up, so that no edge appears that is not in the picture.
+        ``"crop"`` keeps them too, fills the frame, and cuts off what overhangs on both sides.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from visionpipe import Resize
+    >>> photographs = [np.zeros((30, 40, 3)), np.zeros((50, 20, 3))]
+    >>> Resize((16, 24)).fit_transform(photographs)[1].shape
+    (16, 24, 3)
+    """
+
+    def __init__(self, size=64, *, keep_aspect=False):
+        self.size = size
+        self.keep_aspect = keep_aspect
+
+    def _step(self):
+        check_choice(self, keep_aspect=(False, True, "pad", "crop"))
+        size = (self.size, self.size) if np.ndim(self.size) == 0 else tuple(self.size)
+        if len(size) != 2 or not all(isinstance(s, (int, np.integer)) and s > 0 for s in size):
+            raise ValueError(
+                f"Resize(size={self.size!r}): size must be a height and a width in pixels, "
+                "or one positive int for both"
+            )
+        fit = {False: _stretch, True: _pad, "pad": _pad, "crop": _crop}[self.keep_aspect]
+        return partial(fit, size=size)
+
+
+def _stretch(pixels, size):
+    if pixels.shape[1:3] == size:
+        return pixels
+    resized = resize(to_batch(pixels), size)
+    return resized.permute(0, 2, 3, 1).numpy()  # (b, h, w, c)
+
+
+def _pad(pixels, size):
+    height, width = pixels.shape[1:3]
+    scale = min(size[0] / height, size[1] / width)
+    inner = max(1, round(height * scale)), max(1, round(width * scale))
+    margins = [((s - i) // 2, s - i - (s - i) // 2) for s, i in zip(size, inner, strict=True)]
+    return np.pad(_stretch(pixels, inner), ((0, 0), *margins, (0, 0)), mode="edge")
+
+
+def _crop(pixels, size):
+    height, width = pixels.shape[1:3]
+    scale = max(size[0] / height, size[1] / width)
+    outer = max(size[0], round(height * scale)), max(size[1], round(width * scale))
+    top, left = (outer[0] - size[0]) // 2, (outer[1] - size[1]) // 2
+    return _stretch(pixels, outer)[:, top : top + size[0], left : left + size[1]]
+
+
+# ------------------------------------------------------------------------------------- Grayscale
+
+
+class Grayscale(ImageStep):
+    """Turn RGB images grey, with the luminance weights of `skimage.color.rgb2gray`; grey ones pass.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from visionpipe import Grayscale
+    >>> Grayscale().fit_transform(np.ones((5, 8, 8, 3)))[0].shape
+    (8, 8)
+    """
+
+    def _step(self):
+        return _grayscale
+
+
+def _grayscale(pixels):
+    if pixels.shape[-1] == 1:
+        return pixels
+    grey = rgb_to_grey(to_unit(to_batch(pixels))).permute(0, 2, 3, 1)  # (b, h, w, 1)
+    if pixels.dtype == np.uint8:
+        grey = grey.mul(255).round_().to(torch.uint8)
+    return grey.numpy()
+
+
+# ------------------------------------------------------------------------------------- Unflatten
+
+
+class Unflatten(ImageStep):
+    """Turn flat rows, as scikit-learn's data sets have them, into images.
+
+    Parameters
+    ----------
+    image_shape : tuple (h, w) or (h, w, c)
+        A row holds its pixels in this order.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from visionpipe import Unflatten
+    >>> X, y = load_digits(return_X_y=True)  # X is (1797, 64), from 0 to 16
+    >>> Unflatten((8, 8)).fit_transform(X / 16)
+    <1797 images: array of 8x8 grey, float64>
+    """
+
+    def __init__(self, image_shape):
+        self.image_shape = image_shape
+
+    def fit(self, X, y=None):
+        """Check the rows; nothing is learned.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, h * w * c)
+            Pixels: integers in 0..255 or floats in 0..1.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        self.n_features_in_ = self._rows(X).shape[1]
+        return self
+
+    def transform(self, X):
+        """Give rows the shape of images, without a copy.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_images, h * w * c)
+            Pixels: integers in 0..255 or floats in 0..1.
+
+        Returns
+        -------
+        Images
+        """
+        rows = self._rows(X)
+        return as_images(rows.reshape(len(rows), *self.image_shape), owner="Unflatten")
+
+    def _rows(self, X):
+        """Check `X` and the parameters; return an array of shape (n_images, h * w * c)."""
+        shape = self.image_shape
+        if np.ndim(shape) != 1 or len(shape) not in (2, 3) or min(shape) < 1:
+            raise ValueError(
+                f"Unflatten(image_shape={shape!r}): image_shape must be (h, w) or (h, w, c)"
+            )
+        if isinstance(X, Images):
+            raise ValueError("Unflatten got images; wanted flat rows: leave the step out")
+        rows = np.asarray(X)
+        n_values = int(np.prod(shape))
+        if rows.ndim != 2 or rows.shape[1] != n_values:
+            raise ValueError(
+                f"Unflatten got an array of shape {rows.shape}; image_shape={tuple(shape)} wants "
+                f"rows of {n_values} values"
+            )
+        return rows
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = False
+        return tags
