@@ -1,0 +1,111 @@
+"""What every network promises: shapes, parameter counts, least sizes, and that it learns."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from visionpipe import networks
+
+SIZES = {"cifarnet": (24, 24), "lenet": (32, 32), "mlp": (28, 28), "softmax": (28, 28)}
+
+
+def make(name, n_channels=1, image_size=None, n_classes=10, **options):
+    return networks.create(
+        name,
+        n_channels=n_channels,
+        image_size=image_size or SIZES[name],
+        n_classes=n_classes,
+        **options,
+    )
+
+
+def n_parameters(module):
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def test_this_file_knows_every_network():
+    assert networks.names() == sorted(SIZES)
+
+
+@pytest.mark.parametrize(
+    ("name", "n_channels", "image_size", "expected"),
+    [
+        ("softmax", 1, (28, 28), 7_850),
+        ("softmax", 3, (5, 7), 1_060),
+        ("mlp", 1, (28, 28), 235_146),
+        ("lenet", 1, (32, 32), 61_706),
+        ("lenet", 1, (28, 28), 61_706),
+        ("lenet", 1, (8, 20), 61_706),
+        ("lenet", 3, (32, 32), 62_006),
+        ("lenet", 1, (40, 36), 61_706 + (7 * 6 - 5 * 5) * 16 * 120),
+        ("cifarnet", 3, (24, 24), 1_068_298),
+        ("cifarnet", 3, (32, 32), 1_068_298 + (8 * 8 - 6 * 6) * 64 * 384),
+    ],
+)
+def test_parameter_count(name, n_channels, image_size, expected):
+    assert n_parameters(make(name, n_channels, image_size)) == expected
+
+
+@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("n_channels", [1, 3])
+@pytest.mark.parametrize("image_size", [(1, 1), (2, 9), (33, 31), (47, 64)])
+def test_logits_and_gradients_from_the_least_size_up(name, n_channels, image_size):
+    network = make(name, n_channels, image_size, n_classes=7)
+    logits = network(torch.rand(3, n_channels, *image_size))
+    assert logits.shape == (3, 7) and logits.dtype == torch.float32
+    logits.square().sum().backward()
+    for parameter in network.parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", networks.names())
+def test_images_that_are_too_small(name):
+    with pytest.raises(ValueError, match=r"got images of 0x5 pixels .* 1x1 or larger"):
+        make(name, image_size=(0, 5))
+    with pytest.raises(ValueError, match=type(make(name)).__name__):
+        make(name, image_size=(5, 0))
+
+
+@pytest.mark.parametrize("name", networks.names())
+def test_loss_falls_on_a_small_batch(name):
+    torch.manual_seed(0)
+    network = make(name, n_channels=3, image_size=(12, 12), n_classes=4)
+    images, labels = torch.randn(16, 3, 12, 12), torch.arange(16) % 4
+    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(40):
+        loss = nn.functional.cross_entropy(network(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.2 * losses[0]
+
+
+@pytest.mark.parametrize("name", networks.names())
+def test_other_image_sizes_than_announced_fail(name):
+    with pytest.raises(RuntimeError):
+        make(name, image_size=(40, 40))(torch.rand(2, 1, 60, 60))
+
+
+def test_unknown_name():
+    with pytest.raises(ValueError, match=r"'lenett'; known are cifarnet, lenet, mlp, softmax"):
+        make("lenett", image_size=(8, 8))
+
+
+def test_unknown_option():
+    with pytest.raises(TypeError, match="LeNet5.*'hidden'"):
+        make("lenet", hidden=(3,))
+
+
+def test_listing_networks_loads_no_torch():
+    code = (
+        "import sys; from visionpipe import networks; networks.names(); "
+        "assert 'torch' not in sys.modules; "
+        "networks.create('mlp', n_channels=1, image_size=(4, 4), n_classes=2); "
+        "assert 'visionpipe.networks.lenet' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
