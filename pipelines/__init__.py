@@ -1,0 +1,56 @@
+"""Ready-made pipelines, one a file.
+
+Each file has ``build(random_state=None)``, which returns a pipeline that is not fitted, and
+``PARAM_GRID``, values worth searching; ``python -m pipelines.NAME DATA`` searches them.
+"""
+
+from importlib import import_module
+
+__all__ = ["all_pipelines", "get"]
+
+_NAMES = ("pixels_svm", "hog_svm", "lbp_svm", "color_svm", "softmax", "mlp", "lenet")
+
+
+def all_pipelines():
+    """Return the names of the ready-made pipelines.
+
+    Returns
+    -------
+    list of str
+
+    Examples
+    --------
+    >>> import pipelines
+    >>> pipelines.all_pipelines()
+    ['pixels_svm', 'hog_svm', 'lbp_svm', 'color_svm', 'softmax', 'mlp', 'lenet']
+    """
+    return list(_NAMES)
+
+
+def get(name):
+    """Return the module of a pipeline.
+
+    Parameters
+    ----------
+    name : str
+        One of `all_pipelines`.
+
+    Returns
+    -------
+    module
+        With ``build(random_state=None)`` and ``PARAM_GRID``.
+
+    Raises
+    ------
+    ValueError
+        If there is no pipeline of that name.
+
+    Examples
+    --------
+    >>> import pipelines
+    >>> pipelines.get("hog_svm").build()
+    Pipeline(steps=[...])
+    """
+    if name not in _NAMES:
+        raise ValueError(f"there is no pipeline {name!r}; there are {', '.join(_NAMES)}")
+    return import_module(f"pipelines.{name}")

@@ -1,0 +1,173 @@
+"""The command line: tables, files, exit codes, and one line for each kind of bad input."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import pipelines
+from visionpipe import load
+from visionpipe.cli import main
+
+KEYS = [
+    "pipeline",
+    "accuracy",
+    "accuracy_sd",
+    "fit_seconds",
+    "predict_ms_per_image",
+    "model_bytes",
+    "error",
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two classes of photographs: unequal sizes, grey and RGB."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(0)
+    for label, level in (("night", 40), ("noon", 200)):
+        (folder / label).mkdir()
+        for i in range(6):
+            shape = (30 + i, 40, 3) if i % 3 else (30, 40 + i)
+            pixels = np.clip(rng.normal(level, 20, shape), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{i}.png")
+    return folder
+
+
+def test_compare_prints_a_table_and_writes_everything(folder, tmp_path, capsys):
+    out = tmp_path / "out"
+    names = ["pixels_svm", "color_svm"]
+    arguments = ["compare", str(folder), "--pipelines", ",".join(names), "--cv", "3"]
+    assert main([*arguments, "--out", str(out)]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[0].split()[0] == "pipeline" and [line.split()[0] for line in table[2:]] == names
+    assert "100.00 ± 0.00" in table[2]
+
+    rows = json.loads((out / "results.json").read_text())
+    assert [list(row) for row in rows] == [KEYS, KEYS]
+    with open(out / "results.csv", newline="") as file:
+        written = list(csv.DictReader(file))
+    assert [row["pipeline"] for row in written] == names
+    assert float(written[0]["accuracy"]) == rows[0]["accuracy"] == 1
+    run = json.loads((out / "run.json").read_text())
+    assert run["n_images"] == 12 and run["classes"] == ["night", "noon"] and run["versions"]
+    for name in names:
+        assert load(out / f"{name}.joblib").predict([folder / "noon" / "0.png"]) == ["noon"]
+
+
+def test_compare_json_is_alone_on_standard_output(folder):
+    command = [sys.executable, "-m", "visionpipe", "compare", str(folder), "--json"]
+    done = subprocess.run(
+        [*command, "--pipelines", "pixels_svm", "--cv", "2"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert [list(row) for row in json.loads(done.stdout)] == [KEYS]
+    assert "pixels_svm" in done.stderr
+
+
+@pytest.mark.parametrize("name", pipelines.all_pipelines())
+def test_every_pipeline_takes_a_folder_of_mixed_photographs(name, folder, tmp_path, capsys):
+    arguments = ["compare", str(folder), "--pipelines", name, "--cv", "2", "--out", str(tmp_path)]
+    assert main(arguments) == 0, capsys.readouterr().out
+    capsys.readouterr()
+    images = [str(folder / "night" / "0.png"), str(folder / "noon" / "1.png")]
+    assert main(["predict", str(tmp_path / f"{name}.joblib"), *images]) == 0
+    for line, image in zip(capsys.readouterr().out.splitlines(), images, strict=True):
+        path, label, probability = line.split("\t")
+        assert path == image and label in ("night", "noon") and 0.5 <= float(probability) <= 1
+
+
+def test_a_failing_pipeline_is_a_row_and_the_others_go_on(folder, tmp_path, capsys, monkeypatch):
+    from pipelines import hog_svm
+
+    monkeypatch.setattr(hog_svm, "build", lambda random_state: pipelines.get("pixels_svm").build()
+                        .set_params(resize__size=-1))  # fmt: skip
+    arguments = ["compare", str(folder), "--pipelines", "hog_svm,pixels_svm", "--cv", "2"]
+    assert main([*arguments, "--out", str(tmp_path)]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert table[2].startswith("hog_svm") and "failed: ValueError: Resize(size=-1)" in table[2]
+    assert "100.00" in table[3]
+    rows = json.loads((tmp_path / "results.json").read_text())
+    assert "Resize(size=-1)" in rows[0]["error"] and rows[0]["accuracy"] is None
+    assert not (tmp_path / "hog_svm.joblib").exists()
+    assert main(["compare", str(folder), "--pipelines", "hog_svm", "--cv", "2"]) == 1
+
+
+def test_predict_goes_on_after_a_bad_file(folder, tmp_path, capsys):
+    arguments = ["compare", str(folder), "--pipelines", "pixels_svm", "--cv", "2"]
+    main([*arguments, "--out", str(tmp_path)])
+    capsys.readouterr()
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("nothing")
+    images = [str(folder / "noon" / "0.png"), str(bad), str(folder / "night" / "0.png")]
+    assert main(["predict", str(tmp_path / "pixels_svm.joblib"), *images]) == 2
+    printed = capsys.readouterr()
+    assert [line.split("\t")[1] for line in printed.out.splitlines()] == ["noon", "night"]
+    assert printed.err == f"error: cannot read {bad}: its content is not that of an image file\n"
+
+
+def spoil(folder, how):
+    """Copy of a folder with one thing wrong."""
+    if how == "no image":
+        (folder / "noon" / "z.png").write_text("text")
+    elif how == "truncated":
+        Image.new("RGB", (60, 60)).save(folder / "noon" / "z.jpg")
+        whole = (folder / "noon" / "z.jpg").read_bytes()
+        (folder / "noon" / "z.jpg").write_bytes(whole[:-300])
+    elif how == "empty class":
+        (folder / "evening").mkdir()
+    elif how == "few":
+        (folder / "evening").mkdir()
+        os.link(folder / "noon" / "0.png", folder / "evening" / "0.png")
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("no image", "cannot read .*z.png: its content is not that of an image file"),
+        ("truncated", "cannot read .*z.jpg: .*[Tt]runcated"),
+        ("empty class", "class folder .*evening holds no images"),
+        ("few", "class evening has 1 images, fewer than the 5 folds"),
+    ],
+)
+def test_bad_folders_stop_in_one_line(how, message, folder, tmp_path, capsys):
+    spoiled = tmp_path / "photographs"
+    shutil.copytree(folder, spoiled)
+    spoil(spoiled, how)
+    assert main(["compare", str(spoiled), "--pipelines", "pixels_svm"]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1 and re.match(f"error: {message}", error[0]), error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["compare", "nowhere"], "error: there is no data set and no folder 'nowhere'"),
+        (
+            ["compare", "--pipelines", "sift"],
+            "error: there is no pipeline 'sift'; there are pixels",
+        ),
+        (["compare", "--cv", "1"], "error: cv=1: wanted at least 2 folds"),
+        (["predict", "nothing.joblib", "x.png"], "error: there is no model file nothing.joblib"),
+    ],
+)
+def test_bad_arguments_stop_in_one_line(arguments, message, capsys):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1 and error[0].startswith(message), error
+
+
+def test_no_command_explains_itself(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([])
+    assert caught.value.code == 2
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0

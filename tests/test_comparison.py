@@ -1,0 +1,133 @@
+"""Identical folds for every pipeline, and failures that stay in their row."""
+
+import numpy as np
+import pytest
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.dummy import DummyClassifier
+from sklearn.model_selection import KFold, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+
+from visionpipe import HOG, Pixels, compare, load_faces
+from visionpipe.comparison import Comparison, compare_rows, make_folds
+
+FACES = load_faces()
+X, Y = FACES.images, FACES.target_names[FACES.target]
+
+
+class Recorder(ClassifierMixin, BaseEstimator):
+    """Remembers which images it saw, by their mean."""
+
+    seen = []  # noqa: RUF012
+
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.seen.append([float(X[i].mean()) for i in range(len(X))])
+        return self
+
+    def predict(self, X):
+        return np.repeat(self.classes_[:1], len(X))
+
+
+class Failing(Recorder):
+    def predict(self, X):
+        raise RuntimeError("out of\nluck")
+
+
+def test_scores_are_those_of_scikit_learn():
+    model = make_pipeline(HOG(), SVC())
+    rows = compare({"hog": model}, X, Y, cv=4, random_state=3)
+    expected = cross_val_score(model, X, Y, cv=make_folds(X, Y, cv=4, random_state=3))
+    assert isinstance(rows, Comparison)
+    assert rows[0].accuracy == pytest.approx(expected.mean(), abs=1e-12)
+    assert rows[0].accuracy_sd == pytest.approx(expected.std(ddof=1), abs=1e-12)
+    assert rows[0].fit_seconds > 0 and rows[0].predict_ms_per_image > 0
+    assert rows[0].model_bytes > 10_000 and rows[0].error is None
+    assert not hasattr(model[-1], "support_")  # pipelines are cloned
+
+
+def test_all_pipelines_see_the_same_folds():
+    Recorder.seen.clear()
+    compare({"a": Recorder(), "b": Recorder()}, X, Y, cv=3)
+    assert len(Recorder.seen) == 6
+    assert Recorder.seen[:3] == Recorder.seen[3:]
+
+
+def test_folds_are_stratified_and_seeded():
+    folds = make_folds(X, Y, cv=5, random_state=0)
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(200))
+    for _, test in folds:
+        assert np.unique(Y[test], return_counts=True)[1].tolist() == [20, 20]
+    again = make_folds(X, Y, cv=5, random_state=0)
+    other = make_folds(X, Y, cv=5, random_state=1)
+    assert all((a[1] == b[1]).all() for a, b in zip(folds, again, strict=True))
+    assert not all((a[1] == b[1]).all() for a, b in zip(folds, other, strict=True))
+
+
+def test_groups_stay_together():
+    groups = np.arange(200) // 10
+    for train, test in make_folds(X, Y, cv=5, groups=groups):
+        assert not set(groups[train]) & set(groups[test])
+
+
+def test_splitters_are_taken_as_they_are():
+    folds = make_folds(X, Y, cv=KFold(2))
+    assert folds[0][1].tolist() == list(range(100))
+
+
+def test_a_pipeline_that_fails_is_a_row_that_says_why():
+    pipelines = {"bad": Failing(), "good": DummyClassifier(), "missing": make_pipeline(Pixels())}
+    rows = compare(pipelines, X, Y, cv=2)
+    assert [row.pipeline for row in rows] == ["bad", "good", "missing"]
+    assert rows[0].error == "RuntimeError: out of luck" and rows[0].accuracy is None
+    assert rows[1].error is None and rows[1].accuracy == 0.5
+    assert "predict" in rows[2].error
+    table = str(rows).splitlines()
+    assert len(table) == 5 and "failed: RuntimeError: out of luck" in table[2]
+    assert "50.00 ± 0.00" in table[3]
+
+
+def test_rows_come_one_by_one_and_folds_are_counted():
+    n_folds = 0
+
+    def on_fold():
+        nonlocal n_folds
+        n_folds += 1
+
+    folds = make_folds(X, Y, cv=4)
+    rows = compare_rows(
+        {"a": DummyClassifier(), "b": DummyClassifier()}, X, Y, folds, on_fold=on_fold
+    )
+    assert next(rows).pipeline == "a" and n_folds == 4
+    assert next(rows).pipeline == "b" and n_folds == 8
+
+
+def test_processes_give_the_same_rows():
+    model = {"hog": make_pipeline(HOG(), SVC())}
+    one, two = (compare(model, X, Y, cv=3, n_jobs=n_jobs)[0] for n_jobs in (1, 2))
+    assert (one.accuracy, one.accuracy_sd, one.model_bytes) == (
+        two.accuracy,
+        two.accuracy_sd,
+        two.model_bytes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("y", "cv", "groups", "message"),
+    [
+        (Y[:-1], 5, None, "200 images and 199 labels"),
+        (Y, 1, None, "cv=1: wanted at least 2 folds"),
+        (["one"] * 200, 5, None, "all images are of one class, one"),
+        (
+            ["rare"] * 3 + ["often"] * 197,
+            5,
+            None,
+            "class rare has 3 images, fewer than the 5.*cv=3",
+        ),
+        (["rare"] + ["often"] * 199, 5, None, "class rare has 1 images, .*leave the class out"),
+        (Y, 5, np.arange(200) // 50, "class face has 2 groups of images, fewer than the 5 folds"),
+    ],
+)
+def test_impossible_folds_are_refused(y, cv, groups, message):
+    with pytest.raises(ValueError, match=message):
+        compare({"a": DummyClassifier()}, X, y, cv=cv, groups=groups)

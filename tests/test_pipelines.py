@@ -1,0 +1,77 @@
+"""The ready-made pipelines: what they promise, and their grid-search scripts."""
+
+import subprocess
+import sys
+
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import ParameterGrid
+
+import pipelines
+from visionpipe import load, load_faces
+from visionpipe.probabilities import with_probabilities
+
+FACES = load_faces()
+
+
+def test_names():
+    assert pipelines.all_pipelines() == [
+        "pixels_svm", "hog_svm", "lbp_svm", "color_svm", "softmax", "mlp", "lenet",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="no pipeline 'sift'; there are pixels_svm, hog_svm"):
+        pipelines.get("sift")
+
+
+@pytest.mark.parametrize("name", pipelines.all_pipelines())
+def test_grids_name_parameters_that_exist(name):
+    module = pipelines.get(name)
+    points = list(ParameterGrid(module.PARAM_GRID))
+    assert len(points) > 1
+    for point in points:
+        clone(module.build(random_state=0)).set_params(**point)
+
+
+@pytest.mark.parametrize("name", pipelines.all_pipelines())
+def test_seeds_decide(name):
+    build = pipelines.get(name).build
+    quick = {"net__max_epochs": 1} if "net" in build().named_steps else {}
+    images, target = FACES.images[::4], FACES.target[::4]
+    one, two = (build(random_state=3).set_params(**quick).fit(images, target) for _ in range(2))
+    score = "predict_proba" if quick else "decision_function"
+    assert (getattr(one, score)(images) == getattr(two, score)(images)).all()
+
+
+@pytest.mark.parametrize("name", ["hog_svm", "lbp_svm", "pixels_svm", "color_svm"])
+def test_feature_names_go_through(name):
+    model = pipelines.get(name).build().set_output(transform="pandas")
+    model.fit(FACES.images, FACES.target)
+    names = model[:-1].get_feature_names_out()
+    frame = model[:-1].transform(FACES.images[:3])
+    assert list(frame.columns) == list(names) and len(names) == model[-1].n_features_in_
+
+
+def test_script_searches_prints_and_saves(tmp_path):
+    out = tmp_path / "best.joblib"
+    script = [sys.executable, "-m", "pipelines.pixels_svm", "faces", "--cv", "2", "--verbose", "0"]
+    done = subprocess.run([*script, "--out", out], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "pixels_svm on faces: accuracy 9" in done.stdout and "svm__C = " in done.stdout
+    model = load(out)
+    assert model.predict_proba(FACES.images).shape == (200, 2)
+
+    done = subprocess.run([*script[:3], "nowhere"], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.startswith("error: there is no data set")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_probabilities_keep_the_predictions():
+    pipeline = pipelines.get("hog_svm").build()
+    assert not hasattr(pipeline, "predict_proba")
+    calibrated = with_probabilities(pipeline, FACES.target)
+    calibrated.fit(FACES.images[::2], FACES.target[::2])
+    pipeline.fit(FACES.images[::2], FACES.target[::2])
+    probabilities = calibrated.predict_proba(FACES.images[1::2])
+    assert probabilities.sum(axis=1) == pytest.approx(1)
+    assert (calibrated.predict(FACES.images) == pipeline.predict(FACES.images)).all()
+    assert with_probabilities(calibrated, FACES.target) is calibrated
+    assert with_probabilities(pipeline, [0, 1, 1]) is pipeline  # nothing to hold out of class 0
