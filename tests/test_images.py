@@ -199,7 +199,7 @@ def test_batches_are_bounded_and_threads_stay_close(tmp_path, monkeypatch):
             n_decoded += 1
         return np.zeros((10, 10, 1), dtype=np.uint8)
 
-    monkeypatch.setattr(images_module, "_decode", decode)
+    monkeypatch.setattr(images_module, "decode", decode)
     monkeypatch.setattr(threads, "n_threads", lambda: 3)
     n_seen = 0
     for _, pixels in as_images(["x.png"] * 400).batches(n_pixels=500):

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # each other unless SAME_FLOOR says so.
 FLOORS = [
     "visionpipe.threads",
+    "visionpipe.decoding",
     "visionpipe.images",
     "visionpipe.kernels",
     "visionpipe.base",

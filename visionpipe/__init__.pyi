@@ -4,12 +4,12 @@ from .comparison import compare as compare
 from .datasets import load_digits_images as load_digits_images
 from .datasets import load_faces as load_faces
 from .datasets import load_textures as load_textures
+from .decoding import ImageReadError as ImageReadError
 from .deep.classifier import CNNClassifier as CNNClassifier
 from .features.color_histogram import ColorHistogram as ColorHistogram
 from .features.hog import HOG as HOG
 from .features.lbp import LBP as LBP
 from .features.pixels import Pixels as Pixels
-from .images import ImageReadError as ImageReadError
 from .images import Images as Images
 from .images import as_images as as_images
 from .images import load_images as load_images

@@ -153,7 +153,7 @@ IMAGES_AT_ONCE = 256
 
 def run_predict(options):
     """``visionpipe predict``: path, class and probability of each image, tab-separated."""
-    from visionpipe.images import ImageReadError
+    from visionpipe.decoding import ImageReadError
     from visionpipe.persistence import load
 
     model, paths, failures = load(options.model), options.images, 0

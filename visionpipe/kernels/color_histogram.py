@@ -10,11 +10,12 @@ import torch
 from visionpipe.kernels.color import rgb_to_grey, rgb_to_hsv, rgb_to_lab, to_unit
 from visionpipe.kernels.grid import grid_areas, grid_counts
 
+UNIT = (0, 1)
 RANGES = {
-    "rgb": ((0, 1), (0, 1), (0, 1)),
-    "hsv": ((0, 1), (0, 1), (0, 1)),
+    "rgb": (UNIT, UNIT, UNIT),
+    "hsv": (UNIT, UNIT, UNIT),
     "lab": ((0, 100), (-128, 127), (-128, 127)),
-    "grey": ((0, 1),),
+    "grey": (UNIT,),
 }
 LEVEL_TOLERANCE = 1e-4  # in levels of 0..255; float32 of k/255 is off by at most 2e-5
 
@@ -118,8 +119,8 @@ def _quantised(values, bins, ranges):
     levels = values.dtype == torch.uint8
     values = values if levels else to_unit(values)
     n, *others = bins
-    if set(ranges) == {(0, 1)} and set(others) <= {n} and _bins_are_leading_bits(n):
-        return values >> 9 - n.bit_length() if levels else _leading_bits(values, n)
+    if set(ranges) == {UNIT} and set(others) <= {n} and _bins_are_leading_bits(n):
+        return values >> 9 - n.bit_length() if levels else _scaled(values, n, UNIT).to(torch.uint8)
     codes = torch.empty(values.shape, dtype=_integer_type(max(bins)), device=values.device)
     for channel, (n, limits) in enumerate(zip(bins, ranges, strict=True)):
         plane = values[:, channel].flatten()
@@ -128,12 +129,25 @@ def _quantised(values, bins, ranges):
     return codes
 
 
-def _leading_bits(values, n):
-    return (values * n).clamp_(0, n - 1).to(torch.uint8)
+def _scaled(values, n, limits):
+    """The bin, where it is cut off to an integer; rounding can put it one off next to an edge."""
+    low, high = limits
+    return ((values - low) if low else values).mul(n / (high - low)).clamp_(0, n - 1)
 
 
 def _bins_of_levels(levels, n):
     return _table_of_levels(n, levels.device).index_select(0, levels.to(torch.int32))
+
+
+def _bins_of_floats(values, n, limits):
+    guess = _scaled(values, n, limits)
+    if limits == UNIT:
+        # Grey levels can lie on an edge: set right what the guess gets wrong.
+        index = guess.to(torch.int32)
+        lowest = _lowest_of_bins(n, values.device)  # (n + 1,), -inf to inf
+        guess = index + (values >= lowest[1:].index_select(0, index)).to(torch.int32)
+        guess -= (values < lowest.index_select(0, index)).to(torch.int32)
+    return guess
 
 
 @lru_cache(maxsize=64)
@@ -141,32 +155,20 @@ def _table_of_levels(n, device):
     return torch.as_tensor(_bin_of_level(n), dtype=_integer_type(n), device=device)
 
 
-def _bins_of_floats(values, n, limits):
-    """A first guess by division, which rounding can put one bin off, then set right."""
-    lowest = _lowest_of_bins(n, limits, values.device)  # (n + 1,), -inf to inf
-    low, high = limits
-    guess = ((values - low) * (n / (high - low))).clamp_(0, n - 1).to(torch.int32)
-    too_low = values >= lowest[1:].index_select(0, guess)
-    too_high = values < lowest.index_select(0, guess)
-    return guess.add_(too_low).sub_(too_high.to(torch.int32))
-
-
 @lru_cache(maxsize=64)
-def _lowest_of_bins(n, limits, device):
-    """Smallest float32 of every bin, by numpy's edges in float64.
+def _lowest_of_bins(n, device):
+    """Smallest float32 of every bin of 0..1, by numpy's edges in float64.
 
     Where an edge is a grey level k/255, the bin takes or leaves float32 values nearby together
     with that level in float64, so that uint8 and float32 of one picture have one histogram.
     """
-    edges = np.linspace(*limits, n + 1)
+    edges = np.linspace(0, 1, n + 1)
     lowest = edges.astype(np.float32)
-    lowest = np.where(lowest < edges, np.nextafter(lowest, np.float32(np.inf)), lowest)
-    if limits == (0, 1):
-        level = np.rint(edges * 255).astype(int)
-        is_level = np.abs(edges * 255 - level) < LEVEL_TOLERANCE
-        side = np.where(_bin_of_level(n)[level] >= np.arange(n + 1), -1, 1)
-        nearby = (level + side * LEVEL_TOLERANCE) / 255
-        lowest = np.where(is_level, nearby, lowest)
+    lowest = np.where(lowest < edges, np.nextafter(lowest, np.float32(2)), lowest)
+    level = np.rint(edges * 255).astype(int)
+    is_level = np.abs(edges * 255 - level) < LEVEL_TOLERANCE
+    side = np.where(_bin_of_level(n)[level] >= np.arange(n + 1), -1, 1)
+    lowest = np.where(is_level, (level + side * LEVEL_TOLERANCE) / 255, lowest)
     lowest[0], lowest[-1] = -np.inf, np.inf
     return torch.as_tensor(lowest, dtype=torch.float32, device=device)
 
@@ -190,7 +192,7 @@ def _joint_codes(codes, bins):
         return _combined(codes.unbind(1), bins)
     # Channels side by side in memory: to combine at every place and keep every third one is
     # faster than to take the channels apart.
-    line = codes.permute(0, 2, 3, 1).reshape(-1)
+    line = codes.permute(0, 2, 3, 1).reshape(-1).to(_integer_type(math.prod(bins)))
     length = len(line) - channels + 1
     planes = [line[channel : channel + length] for channel in range(channels)]
     return _combined(planes, bins)[::channels].view(b, h, w)

@@ -32,14 +32,21 @@ def grid_counts(values, n_values, grid):
     """
     b, h, w = values.shape
     n_cells = grid[0] * grid[1]
+    n_bins = b * n_cells * n_values
+    # One histogram for the whole batch: every image, and every cell of it, has bins of its own.
+    dtype = torch.int32 if n_bins < 2**31 else torch.int64
+    index = values.to(dtype) + _images(b, n_cells * n_values, values.device).to(dtype)
     if n_cells > 1:
         rows, columns = _origins(h, w, n_values, *grid, values.device)
-        values = values.to(torch.int32) + (rows + columns)
-    index = values.to(torch.int64).reshape(b, -1)  # (b, h * w)
-    counts = torch.zeros(b, n_cells * n_values, device=values.device)
-    # A plane of ones is read faster than a single one expanded.
-    counts.scatter_add_(1, index, torch.ones(index.shape, device=values.device))
-    return counts.view(b, n_cells, n_values)
+        index.add_(rows + columns)
+    counts = torch.bincount(index.view(-1), minlength=n_bins)
+    return counts.view(b, n_cells, n_values).to(torch.float32)
+
+
+@lru_cache(maxsize=32)
+def _images(b, n_values, device):
+    """Place of the first bin of every image, (b, 1, 1)."""
+    return (torch.arange(b, device=device) * n_values)[:, None, None]
 
 
 @lru_cache(maxsize=32)
