@@ -7,7 +7,7 @@ from PIL import Image
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
-from visionpipe.deep.batches import TensorBatches, pixel_statistics, read_all, to_float
+from visionpipe.deep.batches import TensorBatches, pixel_statistics, read_all
 from visionpipe.images import as_images
 
 
@@ -65,13 +65,7 @@ def test_unequal_sizes():
         read([noise(5, 7), noise(7, 5)])
 
 
-# ----------------------------------------------------------------------- to_float and statistics
-
-
-def test_every_byte_becomes_what_numpy_makes_of_it():
-    values = np.arange(256, dtype=np.uint8)
-    expected = (values / 255).astype(np.float32)
-    np.testing.assert_array_equal(to_float(torch.from_numpy(values)), expected)
+# ------------------------------------------------------------------------------- statistics
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])

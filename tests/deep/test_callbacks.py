@@ -23,6 +23,7 @@ from skorch.callbacks import (
 )
 
 from visionpipe.deep.classifier import CNNClassifier
+from visionpipe.networks.softmax import SoftmaxRegression
 
 DIGITS = load_digits()
 IMAGES, LABELS = DIGITS.images[:200] / 16, DIGITS.target[:200]
@@ -188,3 +189,14 @@ def test_an_epoch_that_is_cut_off_leaves_numbers():
 
     history = quick([Stopper()]).fit(IMAGES, LABELS).history_
     assert [type(loss) for loss in history[0, "batches", :, "train_loss"]] == [float] * 3
+
+
+def test_ctrl_c_leaves_no_network_trained_by_half():
+    class Interrupted(SoftmaxRegression):
+        def forward(self, x):
+            raise KeyboardInterrupt
+
+    classifier = CNNClassifier(Interrupted, random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        classifier.fit(IMAGES, LABELS)
+    assert not hasattr(classifier, "net_")

@@ -127,6 +127,22 @@ def test_a_grey_image_is_one_of_three_equal_channels(color_space, dtype):
         np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("joint", [True, False])
+@pytest.mark.parametrize("color_space", RANGES)
+def test_the_layout_in_memory_does_not_matter(color_space, joint):
+    images = np.random.default_rng(6).integers(0, 256, (3, 12, 15, 3), dtype=np.uint8)
+    batch = to_batch(images)
+    layouts = [
+        batch.contiguous(),
+        batch.transpose(2, 3).contiguous().transpose(2, 3),
+        batch.repeat_interleave(2, 3)[..., ::2],
+        batch.permute(2, 3, 1, 0).contiguous().permute(3, 2, 0, 1),
+    ]
+    params = {"color_space": color_space, "joint": joint, "grid": (2, 3)}
+    for layout in layouts:
+        assert torch.equal(color_histogram(layout, **params), color_histogram(batch, **params))
+
+
 @pytest.mark.parametrize("color_space", RANGES)
 def test_an_image_does_not_depend_on_its_neighbours(color_space):
     images = np.random.default_rng(4).random((5, 13, 11, 3), dtype=np.float32)

@@ -7,6 +7,7 @@ import torch
 from torch.utils.data import Subset
 
 from visionpipe.base import to_batch
+from visionpipe.kernels.color import to_unit
 
 _FLAT = 1e-6  # a deviation below this is rounding: one level of 8 bits is 4e-3
 
@@ -41,20 +42,11 @@ def read_all(images, owner):
                 f"and {tuple(batch.shape[2:])}; put Resize((h, w)) before it"
             )
         if batch.dtype != tensor.dtype:
-            batch, tensor = to_float(batch), to_float(tensor)
+            batch, tensor = to_unit(batch), to_unit(tensor)
         if batch.shape[1] > tensor.shape[1]:
             tensor = tensor.repeat(1, 3, 1, 1)
         tensor[rows] = batch  # a grey batch spreads over three channels
     return tensor
-
-
-def to_float(batch):
-    """float32 in 0..1 of uint8 in 0..255 or of float32.
-
-    A division, not a product with 1/255: it rounds as ``images / 255`` does in numpy, so that both
-    give the same network to the last bit.
-    """
-    return batch.float().div_(255) if batch.dtype == torch.uint8 else batch
 
 
 def pixel_statistics(tensor, rows=None, chunk=1024):
@@ -77,7 +69,7 @@ def pixel_statistics(tensor, rows=None, chunk=1024):
     rows = torch.arange(len(tensor)) if rows is None else torch.as_tensor(rows)
     total = torch.zeros(2, tensor.shape[1], dtype=torch.float64)
     for part in rows.split(chunk):
-        pixels = to_float(tensor[part]).double()
+        pixels = to_unit(tensor[part]).double()
         total += torch.stack([pixels.sum((0, 2, 3)), pixels.square_().sum((0, 2, 3))])
     mean, mean_square = total / (len(rows) * tensor.shape[2] * tensor.shape[3])
     std = (mean_square - mean.square()).clamp_min_(0).sqrt_()

@@ -19,7 +19,7 @@ _OPTIMIZERS = {
     "adamw": (torch.optim.AdamW, {"fused": True}),
     "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9}),
 }
-_CRITERIA = {"cross_entropy": (nn.CrossEntropyLoss, {})}
+_CRITERIA = {"cross_entropy": (nn.CrossEntropyLoss, {"label_smoothing": 0.02})}
 _VALIDATION_SCORES = ("valid_loss", "valid_loss_best", "valid_acc", "valid_acc_best")
 
 

@@ -42,7 +42,9 @@ class CNNClassifier(PrefixedParams, ClassifierMixin, BaseEstimator):
         With torch's defaults (those of Kingma & Ba 2015 for "adam"), but momentum 0.9 for "sgd" as
         in Krizhevsky et al. 2012, for which an `lr` of 0.03 is a good start.
     criterion : "cross_entropy" or class, default="cross_entropy"
-        Loss of logits (b, n_classes) and class numbers (b,).
+        Loss of logits (b, n_classes) and class numbers (b,). "cross_entropy" moves 0.02 of each
+        label's weight to all classes alike (Szegedy et al. 2016, who move 0.1);
+        ``criterion__label_smoothing=0`` is the plain loss.
     lr_schedule : "one_cycle" or None, default="one_cycle"
         How the learning rate goes, see `visionpipe.deep.schedule.OneCycle`. None keeps it constant,
         or leaves it to a callback.
@@ -88,9 +90,10 @@ class CNNClassifier(PrefixedParams, ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    `max_epochs`, `lr`, `batch_size` and `lr_schedule` were chosen on scikit-learn's digits, scaled
-    up to 28x28: LeNet-5 then reaches 98.8 % (5 folds, 3 seeds) where a constant rate of 1e-3 ends
-    at 98.3 %.
+    `lr`, `lr_schedule`, `max_epochs` and the smoothing of labels were chosen on scikit-learn's
+    digits, scaled up bilinearly. LeNet-5 then reaches 99.2 % at 28x28 and 99.1 % at 32x32 (5 folds,
+    2 seeds each); without smoothing 98.7 % and 98.6 %, with a log loss that differs by less than
+    0.004; with a constant rate of 1e-3 besides, 98.3 % at 28x28 (5 folds, 1 seed).
 
     Pickles, copies and `joblib.dump` hold the weights as arrays and the history by epochs, but no
     optimizer: `net_` of a loaded classifier predicts, and would begin training with a new one.
@@ -101,6 +104,9 @@ class CNNClassifier(PrefixedParams, ClassifierMixin, BaseEstimator):
 
     D. Masters and C. Luschi, "Revisiting small batch training for deep neural networks",
     arXiv:1804.07612, 2018.
+
+    C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens and Z. Wojna, "Rethinking the Inception
+    architecture for computer vision", CVPR, 2016.
 
     Examples
     --------

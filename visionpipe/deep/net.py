@@ -10,7 +10,12 @@ from skorch.history import History
 from skorch.utils import to_device
 from torch.utils.data import Subset
 
-from visionpipe.deep.batches import TensorBatches, to_float
+from visionpipe.deep.batches import TensorBatches
+from visionpipe.kernels.color import to_unit
+
+
+class StoppedByCallback(KeyboardInterrupt):
+    """A callback, such as skorch's EarlyStopping, wants no further epoch."""
 
 
 class TensorNet(NeuralNetClassifier):
@@ -61,9 +66,24 @@ class TensorNet(NeuralNetClassifier):
         """
         if self.device.type == "cuda" and X.nbytes < torch.cuda.mem_get_info(self.device)[0] / 4:
             X, y = X.to(self.device), y.to(self.device)  # batches are then cut on the GPU
-        self.partial_fit(X, y)
+        # Not partial_fit, which takes Ctrl-C for the end of a good training: in a search, a network
+        # trained by half would compete.
+        self.notify("on_train_begin", X=X, y=y)
+        try:
+            self.fit_loop(X, y)
+        except StoppedByCallback:
+            pass
+        finally:
+            self.notify("on_train_end", X=X, y=y)
         if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
             self._diverged("weights became infinite")  # in the last step, after the last loss
+
+    def notify(self, method_name, **cb_kwargs):
+        """As in the parent; skorch's callbacks end a training by raising KeyboardInterrupt."""
+        try:
+            super().notify(method_name, **cb_kwargs)
+        except KeyboardInterrupt as interrupt:
+            raise StoppedByCallback from interrupt
 
     def probabilities(self, batch):
         """ndarray (b, n_classes) for images (b, c, h, w)."""
@@ -73,7 +93,7 @@ class TensorNet(NeuralNetClassifier):
 
     def infer(self, x, **fit_params):
         """Logits (b, n_classes) of images (b, c, h, w)."""
-        x = to_float(to_device(x, self.device))
+        x = to_unit(to_device(x, self.device))
         logits = self.module_((x - self.pixel_mean_).div_(self.pixel_std_), **fit_params)
         if logits.shape != (len(x), len(self.classes)):
             raise ValueError(

@@ -5,14 +5,13 @@ import torch
 # skimage.color.rgb2gray: luminance for contemporary CRT phosphors (Poynton's Colour FAQ)
 GREY_WEIGHTS = (0.2125, 0.7154, 0.0721)
 
-# Linear sRGB -> XYZ (IEC 61966-2-1), each row divided by its coordinate of the D65 white point as
-# the 2 degree observer sees it, so that white is (1, 1, 1).
-WHITE_D65 = (0.95047, 1.0, 1.08883)
+# Linear sRGB -> XYZ (IEC 61966-2-1); the XYZ of white, D65 as the 2 degree observer sees it
 XYZ_FROM_RGB = (
     (0.412453, 0.357580, 0.180423),
     (0.212671, 0.715160, 0.072169),
     (0.019334, 0.119193, 0.950227),
 )
+WHITE_D65 = (0.95047, 1.0, 1.08883)
 LAB_KNEE = 0.008856  # (6 / 29)^3, as scikit-image rounds it
 
 

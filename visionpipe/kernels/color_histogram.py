@@ -190,12 +190,13 @@ def _joint_codes(codes, bins):
     b, channels, h, w = codes.shape
     if channels == 1 or not codes.is_contiguous(memory_format=torch.channels_last):
         return _combined(codes.unbind(1), bins)
-    # Channels side by side in memory: to combine at every place and keep every third one is
-    # faster than to take the channels apart.
-    line = codes.permute(0, 2, 3, 1).reshape(-1).to(_integer_type(math.prod(bins)))
-    length = len(line) - channels + 1
-    planes = [line[channel : channel + length] for channel in range(channels)]
-    return _combined(planes, bins)[::channels].view(b, h, w)
+    # Channels side by side in memory: combining the last two at every place, and keeping every
+    # third one, is faster than taking all channels apart.
+    line = codes.permute(0, 2, 3, 1).reshape(-1)
+    last_two = _combined((line[:-1], line[1:]), bins[1:])[1::3]
+    dtype = _integer_type(math.prod(bins))
+    index = torch.add(last_two.to(dtype), line[::3].to(dtype), alpha=math.prod(bins[1:]))
+    return index.view(b, h, w)
 
 
 def _combined(planes, bins):
