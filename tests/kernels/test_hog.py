@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from skimage import data
+from skimage.color import rgb2gray
 from skimage.feature import hog as skimage_hog
 
 from visionpipe.kernels.hog import hog
@@ -133,3 +135,14 @@ def test_unknown_block_norms_and_dtypes_are_refused():
         hog(torch.zeros(1, 1, 24, 24), block_norm="L3")
     with pytest.raises(ValueError, match="float64"):
         hog(torch.zeros(1, 1, 24, 24, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("orientations", [4, 6, 8, 12])
+def test_directions_close_to_a_boundary_that_can_be_met(orientations):
+    """At 45 degrees in a picture of few levels, the rounding of its pixels decides the bin."""
+    picture = rgb2gray(data.astronaut()).astype(np.float32)
+    crops = np.stack([picture[i : i + 64, 2 * i : 2 * i + 72] for i in range(0, 200, 10)])
+    settings = {"orientations": orientations, "pixels_per_cell": (7, 7), "block_norm": "L2"}
+    found = hog(torch.from_numpy(crops)[:, None], **settings).numpy()
+    expected = np.stack([reference(crop.astype(np.float64), **settings) for crop in crops])
+    assert np.quantile(np.abs(found - expected), 0.999) < 1e-5

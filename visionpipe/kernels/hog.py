@@ -144,11 +144,37 @@ def _orientation_bins(dx, dy, orientations):
     Two half circles in the histogram cost less than folding the angle of every pixel. Overwrites
     dx and dy; the bins, int32, take the place of dx.
     """
-    # The excess, twice the rounding error of angle and product, keeps directions on a boundary
-    # (vertical gradients, for even n) in the upper bin, where exact arithmetic puts them.
+    sectors = None if orientations % 2 else _sectors(dx, dy, orientations)
+    # The excess, twice the rounding error of angle and product, keeps horizontal gradients that
+    # point left, on the boundary at 180 degrees, in the upper bin, where exact arithmetic puts them.
     excess = orientations * 2**-23
     position = dy.atan2_(dx).mul_(orientations / math.pi).add_(excess)
-    return dx.view(torch.int32).copy_(position.floor_())
+    bins = dx.view(torch.int32).copy_(position.floor_())
+    if sectors is not None:
+        bins.copy_(_moved_into_sectors(bins, *sectors, orientations))
+    return bins
+
+
+def _sectors(dx, dy, orientations):
+    """First bin of the half or quarter of the half circle that holds a direction, and their size.
+
+    Of all boundaries between bins only multiples of 45 degrees can be met exactly, and in pictures
+    of few levels often are. On which side of these a direction lies, comparisons tell exactly.
+    """
+    turned = (dy < 0) | ((dy == 0) & (dx < 0))
+    sign = 1 - 2 * turned.to(dx.dtype)
+    x, y = dx * sign, dy * sign  # 0 to 180 degrees, 180 excluded
+    sector = (x <= 0).to(torch.int32)
+    if orientations % 4:
+        return sector * (orientations // 2), orientations // 2
+    past_the_middle = torch.where(x <= 0, y <= -x, y >= x)
+    return (2 * sector + past_the_middle) * (orientations // 4), orientations // 4
+
+
+def _moved_into_sectors(bins, first, size, orientations):
+    """Bins that rounding has put one too high or too low, past the bounds of their sectors."""
+    place = (bins - first) % orientations  # 0..size - 1 where all is well
+    return first + torch.where(place > size, 0, place.clamp(max=size - 1))
 
 
 def _cell_histograms(bins, votes, orientations, cell_size, index):
