@@ -146,7 +146,7 @@ def _orientation_bins(dx, dy, orientations):
     """
     sectors = None if orientations % 2 else _sectors(dx, dy, orientations)
     # The excess, twice the rounding error of angle and product, keeps horizontal gradients that
-    # point left, on the boundary at 180 degrees, in the upper bin, where exact arithmetic puts them.
+    # point left, on the boundary at 180 degrees, in the upper bin, as exact arithmetic does.
     excess = orientations * 2**-23
     position = dy.atan2_(dx).mul_(orientations / math.pi).add_(excess)
     bins = dx.view(torch.int32).copy_(position.floor_())
