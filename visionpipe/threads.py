@@ -37,20 +37,20 @@ def map_ahead(function, items):
     object
         ``function(item)``. An error is raised when its turn comes.
     """
-    items = iter(items)
+    items, n_workers = iter(items), n_threads()
     first = list(_take(items, 2))
-    if len(first) < 2 or n_threads() == 1:
+    if len(first) < 2 or n_workers == 1:
         for item in first:
             yield _alone(function, item)
         for item in items:
             yield _alone(function, item)
         return
-    pool = ThreadPoolExecutor(n_threads(), "visionpipe", initializer=_limit_openmp)
+    pool = ThreadPoolExecutor(n_workers, "visionpipe", initializer=_limit_openmp)
     pending = deque(pool.submit(function, item) for item in first)
     try:
         for item in items:
             pending.append(pool.submit(function, item))
-            if len(pending) > n_threads() + 2:
+            if len(pending) > n_workers + 2:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
@@ -64,6 +64,10 @@ def _take(items, n):
 
 
 def _alone(function, item):
+    import torch
+
+    if torch.get_num_threads() == 1:
+        return function(item)
     with _openmp().limit(limits=1):
         return function(item)
 
