@@ -18,7 +18,7 @@ from skimage.feature import hog, local_binary_pattern
 from benchmarks.side_by_side import keep, race, show
 from visionpipe import HOG, LBP, ColorHistogram
 
-N_RUNS = 7
+N_RUNS = 15
 PEER_IMAGES = 30  # the peers are slow, and their time per image does not depend on how many
 
 
