@@ -63,14 +63,14 @@ def check_choice(owner, **choices):
     for name, allowed in choices.items():
         value = getattr(owner, name)
         if not any(value is choice or value == choice for choice in allowed):
-            _refuse(owner, name, "one of " + ", ".join(map(repr, allowed)))
+            refuse(owner, name, "one of " + ", ".join(map(repr, allowed)))
 
 
 def check_positive_int(owner, *names):
     """Raise a ValueError unless each named parameter is an int of at least 1."""
     for name in names:
         if not _is_positive_int(getattr(owner, name)):
-            _refuse(owner, name, "a positive int")
+            refuse(owner, name, "a positive int")
 
 
 def check_positive_pair(owner, *names):
@@ -78,19 +78,35 @@ def check_positive_pair(owner, *names):
     for name in names:
         value = getattr(owner, name)
         if np.shape(value) != (2,) or not all(map(_is_positive_int, value)):
-            _refuse(owner, name, "a pair of positive ints (vertical, horizontal)")
+            refuse(owner, name, "a pair of positive ints (vertical, horizontal)")
 
 
 def _is_positive_int(value):
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1
 
 
-def _refuse(owner, name, wanted):
+def refuse(owner, name, wanted):
+    """Raise the ValueError that says which parameter of which estimator cannot be what it is."""
     value = getattr(owner, name)
     raise ValueError(f"{type(owner).__name__}({name}={value!r}): {name} must be {wanted}")
 
 
-class ImageTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class TakesImages:
+    """Mixin of the estimators of images: scikit-learn's tags for input that is not rows."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        if tags.transformer_tags is not None:
+            tags.requires_fit = False  # what comes in decides what goes out
+            tags.transformer_tags.preserves_dtype = []  # every float becomes float32
+        return tags
+
+
+class ImageTransformer(
+    TakesImages, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Base of the stateless transformers that turn each image into one vector.
 
     A subclass has a parameter ``device``, a method ``_check_params()`` and a method
@@ -161,11 +177,3 @@ class ImageTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
                 f"{type(self).__name__} got images of unequal sizes (height, width): {expected} "
                 f"and {size}; put Resize((h, w)) before it"
             )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = []
-        return tags

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from visionpipe.base import check_choice, to_batch
+from visionpipe.base import TakesImages, check_choice, refuse, to_batch
 from visionpipe.images import Images, as_images
 from visionpipe.kernels.color import rgb_to_grey, to_unit
 from visionpipe.kernels.resize import resize
@@ -14,7 +14,7 @@ from visionpipe.kernels.resize import resize
 __all__ = ["Grayscale", "Resize", "Unflatten"]
 
 
-class ImageStep(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class ImageStep(TakesImages, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
     """Base of the steps. A subclass has ``_step()``: a picklable map of pixels (b, h, w, c)."""
 
     def fit(self, X, y=None):
@@ -78,14 +78,6 @@ class ImageStep(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
         """
         return input_features
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.requires_fit = False
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        tags.transformer_tags.preserves_dtype = []  # uint8 stays, every float becomes float32
-        return tags
-
 
 # ---------------------------------------------------------------------------------------- Resize
 
@@ -119,10 +111,7 @@ class Resize(ImageStep):
         check_choice(self, keep_aspect=(False, True, "pad", "crop"))
         size = (self.size, self.size) if np.ndim(self.size) == 0 else tuple(self.size)
         if len(size) != 2 or not all(isinstance(s, (int, np.integer)) and s > 0 for s in size):
-            raise ValueError(
-                f"Resize(size={self.size!r}): size must be a height and a width in pixels, "
-                "or one positive int for both"
-            )
+            refuse(self, "size", "a height and a width in pixels, or one positive int for both")
         fit = {False: _stretch, True: _pad, "pad": _pad, "crop": _crop}[self.keep_aspect]
         return partial(fit, size=size)
 
@@ -236,9 +225,7 @@ class Unflatten(ImageStep):
         """Check `X` and the parameters; return an array of shape (n_images, h * w * c)."""
         shape = self.image_shape
         if np.ndim(shape) != 1 or len(shape) not in (2, 3) or min(shape) < 1:
-            raise ValueError(
-                f"Unflatten(image_shape={shape!r}): image_shape must be (h, w) or (h, w, c)"
-            )
+            refuse(self, "image_shape", "(h, w) or (h, w, c)")
         if isinstance(X, Images):
             raise ValueError("Unflatten got images; wanted flat rows: leave the step out")
         rows = np.asarray(X)

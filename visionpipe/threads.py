@@ -4,6 +4,7 @@ import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import chain, islice
 
 import joblib
 from threadpoolctl import ThreadpoolController
@@ -38,15 +39,14 @@ def map_ahead(function, items):
         ``function(item)``. An error is raised when its turn comes.
     """
     items, n_workers = iter(items), n_threads()
-    first = list(_take(items, 2))
+    first = list(islice(items, 2))
+    items = chain(first, items)
     if len(first) < 2 or n_workers == 1:
-        for item in first:
-            yield _alone(function, item)
         for item in items:
             yield _alone(function, item)
         return
     pool = ThreadPoolExecutor(n_workers, "visionpipe", initializer=_limit_openmp)
-    pending = deque(pool.submit(function, item) for item in first)
+    pending = deque()
     try:
         for item in items:
             pending.append(pool.submit(function, item))
@@ -56,11 +56,6 @@ def map_ahead(function, items):
             yield pending.popleft().result()
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _take(items, n):
-    for _, item in zip(range(n), items, strict=False):
-        yield item
 
 
 def _alone(function, item):

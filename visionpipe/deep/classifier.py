@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from visionpipe.base import resolve_device, to_batch
+from visionpipe.base import TakesImages, refuse, resolve_device, to_batch
 from visionpipe.deep import choices, labels
 from visionpipe.deep.batches import pixel_statistics, read_all
 from visionpipe.deep.net import TensorNet, rebuild, seeded, split_at, strip
@@ -17,7 +17,7 @@ from visionpipe.deep.prefixed import PrefixedParams
 from visionpipe.images import as_images
 
 
-class CNNClassifier(PrefixedParams, ClassifierMixin, BaseEstimator):
+class CNNClassifier(TakesImages, PrefixedParams, ClassifierMixin, BaseEstimator):
     """Classifier of images by a neural network, trained with skorch and PyTorch.
 
     Pixels are standardised by the mean and deviation of each channel over the training images, and
@@ -213,7 +213,7 @@ class CNNClassifier(PrefixedParams, ClassifierMixin, BaseEstimator):
     def _require(self, name, wanted, kind, holds):
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
-            raise ValueError(f"{type(self).__name__}({name}={value!r}): {name} must be {wanted}")
+            refuse(self, name, wanted)
 
     def _make_net(self, options, split):
         """The net with fresh weights."""
@@ -315,9 +315,3 @@ class CNNClassifier(PrefixedParams, ClassifierMixin, BaseEstimator):
                 std=self.pixel_std_,
                 n_classes=len(self.classes_),
             )
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.input_tags.two_d_array = False
-        tags.input_tags.three_d_array = True
-        return tags

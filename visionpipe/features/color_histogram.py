@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from visionpipe.base import ImageTransformer, check_choice, check_positive_pair
+from visionpipe.base import ImageTransformer, check_choice, check_positive_pair, refuse
 from visionpipe.kernels.color_histogram import color_histogram
 
 __all__ = ["ColorHistogram"]
@@ -60,10 +60,8 @@ class ColorHistogram(ImageTransformer):
         n_channels = 1 if self.color_space == "grey" else 3
         bins = np.asarray(self.bins)
         if bins.dtype.kind not in "iu" or bins.shape not in ((), (n_channels,)) or bins.min() < 1:
-            raise ValueError(
-                f"ColorHistogram(bins={self.bins!r}): bins must be a positive int, or "
-                f"{n_channels} of them for color_space={self.color_space!r}"
-            )
+            wanted = f"a positive int, or {n_channels} of them for color_space={self.color_space!r}"
+            refuse(self, "bins", wanted)
 
     def _vectors(self, batch):
         return color_histogram(

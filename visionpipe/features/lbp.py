@@ -7,6 +7,7 @@ from visionpipe.base import (
     check_choice,
     check_positive_int,
     check_positive_pair,
+    refuse,
 )
 from visionpipe.kernels.lbp import lbp
 
@@ -67,7 +68,7 @@ class LBP(ImageTransformer):
         check_positive_int(self, "P")
         check_positive_pair(self, "grid")
         if not isinstance(self.R, Real) or not self.R > 0:
-            raise ValueError(f"LBP(R={self.R!r}): R must be a positive number of pixels")
+            refuse(self, "R", "a positive number of pixels")
 
     def _vectors(self, batch):
         if batch.shape[1] != 1:

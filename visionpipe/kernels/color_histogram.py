@@ -68,15 +68,11 @@ def color_histogram(batch, *, color_space="rgb", bins=8, joint=True, grid=(1, 1)
     bins = bins_per_channel(color_space, bins)
     grid = tuple(grid)
     areas = grid_areas(*batch.shape[2:], grid, batch.device)
-    if joint and _is_packed(batch, color_space, bins):
-        counts = grid_counts(_codes_of_packed(batch, bins[0]), math.prod(bins), grid)
-        return counts.div_(areas).flatten(1)  # (b, gy * gx * n)
-    values = _in_color_space(batch, color_space)  # (b, channels, h, w)
-    codes = _quantised(values, bins, RANGES[color_space])
     if joint:
-        counts = grid_counts(_combined(codes.unbind(1), bins), math.prod(bins), grid)
+        counts = grid_counts(_joint_codes(batch, color_space, bins), math.prod(bins), grid)
         return counts.div_(areas).flatten(1)  # (b, gy * gx * n)
-    counts = [grid_counts(plane, n, grid) for plane, n in zip(codes.unbind(1), bins, strict=True)]
+    planes = _codes_of_channels(batch, color_space, bins)
+    counts = [grid_counts(plane, n, grid) for plane, n in zip(planes, bins, strict=True)]
     return torch.cat(counts, -1).div_(areas * len(bins)).flatten(1)
 
 
@@ -98,6 +94,19 @@ def bins_per_channel(color_space, bins):
             f"bins={bins!r} does not fit {color_space!r}; give one positive int, or {n_channels}."
         )
     return counts
+
+
+def _joint_codes(batch, color_space, bins):
+    """One integer per pixel, (b, h, w)."""
+    if _is_packed(batch, color_space, bins):
+        return _codes_of_packed(batch, bins[0])
+    return _combined(_codes_of_channels(batch, color_space, bins), bins)
+
+
+def _codes_of_channels(batch, color_space, bins):
+    """One integer per pixel and channel, (b, h, w) each."""
+    values = _in_color_space(batch, color_space)  # (b, channels, h, w)
+    return _quantised(values, bins, RANGES[color_space]).unbind(1)
 
 
 def _in_color_space(batch, color_space):
