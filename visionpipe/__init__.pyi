@@ -6,6 +6,8 @@ from .datasets import load_faces as load_faces
 from .datasets import load_textures as load_textures
 from .decoding import ImageReadError as ImageReadError
 from .deep.classifier import CNNClassifier as CNNClassifier
+from .descriptors import Descriptors as Descriptors
+from .descriptors import as_descriptors as as_descriptors
 from .features.color_histogram import ColorHistogram as ColorHistogram
 from .features.hog import HOG as HOG
 from .features.lbp import LBP as LBP
@@ -13,6 +15,9 @@ from .features.pixels import Pixels as Pixels
 from .images import Images as Images
 from .images import as_images as as_images
 from .images import load_images as load_images
+from .local.dense_sift import DenseSIFT as DenseSIFT
+from .local.root_sift import RootSIFT as RootSIFT
+from .local.sift import SIFT as SIFT
 from .persistence import load as load
 from .persistence import save as save
 from .steps import Grayscale as Grayscale

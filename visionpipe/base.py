@@ -104,6 +104,38 @@ class TakesImages:
         return tags
 
 
+class GivesNoColumns:
+    """Mixin of the transformers whose output is not a table: images, or sets of descriptors."""
+
+    def set_output(self, *, transform=None):
+        """Do nothing: what comes out is no table, whatever container vectors come in.
+
+        Parameters
+        ----------
+        transform : str or None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        return self
+
+    def get_feature_names_out(self, input_features=None):
+        """Return `input_features`: there are no columns to name.
+
+        Parameters
+        ----------
+        input_features : object
+            Anything.
+
+        Returns
+        -------
+        object
+        """
+        return input_features
+
+
 class ImageTransformer(
     TakesImages, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from visionpipe.base import TakesImages, check_choice, refuse, to_batch
+from visionpipe.base import GivesNoColumns, TakesImages, check_choice, refuse, to_batch
 from visionpipe.images import Images, as_images
 from visionpipe.kernels.color import rgb_to_grey, to_unit
 from visionpipe.kernels.resize import resize
@@ -14,7 +14,9 @@ from visionpipe.kernels.resize import resize
 __all__ = ["Grayscale", "Resize", "Unflatten"]
 
 
-class ImageStep(TakesImages, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):
+class ImageStep(
+    GivesNoColumns, TakesImages, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
     """Base of the steps. A subclass has ``_step()``: a picklable map of pixels (b, h, w, c)."""
 
     def fit(self, X, y=None):
@@ -49,34 +51,6 @@ class ImageStep(TakesImages, TransformerMixin, BaseEstimator, auto_wrap_output_k
             uint8 images stay uint8 (rounded to the nearest level), floats stay floats.
         """
         return as_images(X, owner=type(self).__name__).map(self._step())
-
-    def set_output(self, *, transform=None):
-        """Do nothing: images stay images whatever container vectors come in.
-
-        Parameters
-        ----------
-        transform : str or None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
-        return self
-
-    def get_feature_names_out(self, input_features=None):
-        """Return `input_features`: images have no columns to name.
-
-        Parameters
-        ----------
-        input_features : object
-            Anything.
-
-        Returns
-        -------
-        object
-        """
-        return input_features
 
 
 # ---------------------------------------------------------------------------------------- Resize

@@ -5,7 +5,13 @@ import pytest
 import torch
 from skimage import color as skimage_color
 
-from visionpipe.kernels.color import rgb_to_grey, rgb_to_hsv, rgb_to_lab, to_unit
+from visionpipe.kernels.color import (
+    rgb_to_grey,
+    rgb_to_hsv,
+    rgb_to_lab,
+    rgb_to_opponent,
+    to_unit,
+)
 
 CONVERSIONS = [
     (rgb_to_grey, skimage_color.rgb2gray, 1e-6),
@@ -101,3 +107,15 @@ def test_what_cannot_be_converted_is_refused():
     for convert, _, _ in CONVERSIONS:
         with pytest.raises(ValueError, match=r"\(1, 4, 2, 2\)"):
             convert(torch.zeros(1, 4, 2, 2))
+
+
+def test_opponent_colours():
+    rgb = torch.rand(2, 3, 4, 5)
+    red, green, blue = rgb.double().numpy().transpose(1, 0, 2, 3)
+    intensity = (red + green + blue) / 3
+    red_green = (red - green) / np.sqrt(2) + 0.01 * intensity
+    yellow_blue = (red + green - 2 * blue) / np.sqrt(6) + 0.01 * intensity
+    expected = np.stack((intensity, red_green, yellow_blue), axis=1)
+    np.testing.assert_allclose(rgb_to_opponent(rgb), expected, atol=1e-6)
+    with pytest.raises(ValueError, match=r"\(b, 3, h, w\); got \(1, 1, 2, 2\)"):
+        rgb_to_opponent(torch.zeros(1, 1, 2, 2))

@@ -1,5 +1,7 @@
 """Pixel values and colour spaces, equal to scikit-image's on the same picture."""
 
+import math
+
 import torch
 
 # skimage.color.rgb2gray: luminance for contemporary CRT phosphors (Poynton's Colour FAQ)
@@ -12,6 +14,7 @@ XYZ_FROM_RGB = (
     (0.019334, 0.119193, 0.950227),
 )
 WHITE_D65 = (0.95047, 1.0, 1.08883)
+OPPONENT_INTENSITY = 0.01  # VLFeat's vl_phow
 LAB_KNEE = 0.008856  # (6 / 29)^3, as scikit-image rounds it
 
 
@@ -157,6 +160,48 @@ def rgb_to_lab(batch):
         for row, white in zip(XYZ_FROM_RGB, WHITE_D65, strict=True)
     )
     return torch.stack((y.mul(116).sub_(16), x.sub_(y).mul_(500), y.sub(z).mul_(200)), 1)
+
+
+def rgb_to_opponent(batch):
+    """Intensity and the two opponent colours, red-green and yellow-blue, of RGB images.
+
+    Parameters
+    ----------
+    batch : torch.Tensor of shape (b, 3, h, w)
+        RGB, uint8 in 0..255 or float32 in 0..1.
+
+    Returns
+    -------
+    torch.Tensor of shape (b, 3, h, w), float32
+        The mean of R, G and B in 0..1, (R - G) / sqrt(2) and (R + G - 2 B) / sqrt(6). A hundredth
+        of the intensity is added to the opponent colours, as in VLFeat's PHOW: where a picture has
+        no colour, their gradients are those of the intensity and not noise.
+
+    Raises
+    ------
+    ValueError
+        If the batch has not three channels.
+
+    References
+    ----------
+    K. van de Sande, T. Gevers and C. Snoek, "Evaluating color descriptors for object and scene
+    recognition", PAMI 2010.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from visionpipe.kernels.color import rgb_to_opponent
+    >>> rgb_to_opponent(torch.tensor([1.0, 0.0, 0.5]).view(1, 3, 1, 1)).flatten()
+    tensor([0.5000, 0.7121, 0.0050])
+    """
+    red, green, blue = _planes(batch)  # (b, h, w) each
+    intensity = _weighted_sum((1 / 3, 1 / 3, 1 / 3), red, green, blue)
+    opponents = (
+        _weighted_sum([weight / norm for weight in weights], red, green, blue)
+        for weights, norm in (((1, -1, 0), math.sqrt(2)), ((1, 1, -2), math.sqrt(6)))
+    )
+    tinted = (opponent.add_(intensity, alpha=OPPONENT_INTENSITY) for opponent in opponents)
+    return torch.stack((intensity, *tinted), 1)
 
 
 def _planes(batch):

@@ -1,0 +1,1 @@
+"""Local descriptors: images in, sets of descriptors out."""

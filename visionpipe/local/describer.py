@@ -1,0 +1,124 @@
+"""What the local descriptors share: images in, `Descriptors` out."""
+
+from collections import deque
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin
+
+from visionpipe.base import (
+    PIXELS_PER_GPU_BATCH,
+    GivesNoColumns,
+    TakesImages,
+    resolve_device,
+    to_batch,
+)
+from visionpipe.descriptors import Descriptors
+from visionpipe.images import as_images
+from visionpipe.kernels.color import rgb_to_grey, rgb_to_opponent, to_unit
+
+__all__ = ["COLORS", "Describer"]
+
+COLORS = ("grey", "rgb", "opponent")
+PIXELS_PER_BATCH = 1 << 17  # half of what features take: dense SIFT makes nine planes of them
+
+
+class Describer(
+    GivesNoColumns, TakesImages, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
+):
+    """Base of the local descriptors.
+
+    A subclass has parameters ``color`` and ``device``, a method ``_check_params()``, a method
+    ``_origin()`` that says for error messages what computes the descriptors, and a method
+    ``_describe(batch)`` that maps channels (b, c, h, w) to uint8 descriptors (m, c * 128), frames
+    (m, 4) and the number of descriptors of each image (b,), as numpy arrays. ``_root`` says whether
+    RootSIFT is made of them.
+    """
+
+    _root = False
+
+    def fit(self, X, y=None):
+        """Check the parameters and note the first image's shape; nothing else is learned.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        self._check_params()
+        self.image_shape_in_ = as_images(X, owner=type(self).__name__).first_shape()
+        return self
+
+    def transform(self, X):
+        """Describe each image.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes.
+
+        Returns
+        -------
+        Descriptors
+            With frames and image sizes; no descriptors for an image without key points, or too
+            small for one. 144 bytes a descriptor of one channel, in memory.
+        """
+        self._check_params()
+        images = as_images(X, owner=type(self).__name__)
+        device = resolve_device(self.device)
+
+        @torch.inference_mode()
+        def describe(pixels):
+            channels = _channels(to_batch(pixels, device), self.color)
+            return pixels.shape[1:3], self._describe(channels)
+
+        if device.type == "cpu":
+            results = images.map_batches(describe, PIXELS_PER_BATCH)
+        else:
+            batches = images.batches(PIXELS_PER_GPU_BATCH)
+            results = ((rows, describe(pixels)) for rows, pixels in batches)
+        return self._collect(results, len(images))
+
+    def _collect(self, results, n_images):
+        counts = np.zeros(n_images, dtype=np.int64)
+        sizes = np.zeros((n_images, 2), dtype=np.int32)
+        parts = deque()
+        for rows, (size, (values, frames, n_each)) in results:
+            counts[rows], sizes[rows] = n_each, size
+            parts.append((rows, values, frames))
+        offsets = np.concatenate(([0], np.cumsum(counts)))
+        joined = np.empty((offsets[-1], parts[0][1].shape[1]), dtype=np.uint8)
+        all_frames = np.empty((offsets[-1], 4), dtype=np.float32)
+        while parts:  # let go of each part once it is copied
+            rows, values, frames = parts.popleft()
+            where = _rows_of(rows, offsets)
+            joined[where], all_frames[where] = values, frames
+        return Descriptors(
+            joined,
+            offsets,
+            frames=all_frames,
+            image_sizes=sizes,
+            root=self._root,
+            origin=self._origin(),
+        )
+
+
+def _channels(batch, color):
+    """What is described of each image, (b, c, h, w): uint8 or float32 in 0..1, or opponents."""
+    if color == "grey":
+        return rgb_to_grey(batch) if batch.shape[1] == 3 else batch
+    batch = batch.expand(-1, 3, -1, -1)
+    return rgb_to_opponent(batch) if color == "opponent" else to_unit(batch)
+
+
+def _rows_of(images, offsets):
+    """Rows of the descriptors of some images; a slice if the images are neighbours."""
+    if (np.diff(images) == 1).all():
+        return slice(offsets[images[0]], offsets[images[-1] + 1])
+    return np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in images])
