@@ -158,11 +158,11 @@ def test_batches_are_bounded_and_complete():
     counts = RNG.integers(0, 30, 50)
     sets = Descriptors(np.zeros((counts.sum(), 2)), np.concatenate([[0], np.cumsum(counts)]))
     for n_rows in (1, 25, 100, 10**6):
-        runs = list(sets.batches(n_rows))
+        runs = list(sets.batches(n_rows, 20))
         assert [i for run in runs for i in run] == list(range(50))
         for run in runs:
-            assert len(run) == 1 or counts[run].sum() <= n_rows
-    assert len(list(sets.batches(10**6))) == 1
+            assert len(run) == 1 or (counts[run].sum() <= n_rows and len(run) <= 20)
+    assert len(list(sets.batches(10**6, 50))) == 1 and len(list(sets.batches(10**6, 1))) == 50
 
 
 def test_positions():

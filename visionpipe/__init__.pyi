@@ -8,6 +8,10 @@ from .decoding import ImageReadError as ImageReadError
 from .deep.classifier import CNNClassifier as CNNClassifier
 from .descriptors import Descriptors as Descriptors
 from .descriptors import as_descriptors as as_descriptors
+from .encoding.bag_of_visual_words import BagOfVisualWords as BagOfVisualWords
+from .encoding.fisher_vector import FisherVector as FisherVector
+from .encoding.patch_k_means import PatchKMeans as PatchKMeans
+from .encoding.vlad import VLAD as VLAD
 from .features.color_histogram import ColorHistogram as ColorHistogram
 from .features.hog import HOG as HOG
 from .features.lbp import LBP as LBP

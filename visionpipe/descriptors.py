@@ -176,13 +176,15 @@ class Descriptors(Sequence):
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
         return np.sort(rng.choice(n_all, n_rows, replace=False, shuffle=False))
 
-    def batches(self, n_rows):
+    def batches(self, n_rows, n_images):
         """Split into runs of neighbouring images of about so many descriptors.
 
         Parameters
         ----------
         n_rows : int
             How many descriptors a run may have; a run has at least one image.
+        n_images : int
+            How many images a run may have, at least 1.
 
         Yields
         ------
@@ -191,9 +193,9 @@ class Descriptors(Sequence):
         """
         start = 0
         while start < len(self):
-            stop = int(np.searchsorted(self.offsets, self.offsets[start] + n_rows, side="right"))
-            stop = max(start + 1, stop - 1)
-            yield range(start, min(stop, len(self)))
+            within = int(np.searchsorted(self.offsets, self.offsets[start] + n_rows, side="right"))
+            stop = min(max(start + 1, within - 1), start + n_images, len(self))
+            yield range(start, stop)
             start = stop
 
     def __getitem__(self, key):

@@ -1,0 +1,164 @@
+"""What the encoders share: sets of descriptors in, one vector for each image out."""
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from visionpipe.base import check_positive_int, resolve_device
+from visionpipe.descriptors import as_descriptors
+from visionpipe.encoding.pyramid import SpatialPyramid, check_pyramid
+from visionpipe.threads import map_ahead
+
+__all__ = ["Encoder"]
+
+DESCRIPTORS_PER_BATCH = 1 << 13
+DESCRIPTORS_PER_GPU_BATCH = 1 << 18
+NUMBERS_PER_BATCH = 1 << 21  # of what is summed over tiles of images: 8 MB of float32
+
+
+class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """Base of the encoders of sets of descriptors.
+
+    A subclass has parameters ``pyramid``, ``n_samples``, ``random_state`` and ``device``, and
+
+    - ``_check_params()``;
+    - ``_learn(sets, rows, rng, device)``, which learns from the descriptors in some rows of `sets`
+      and returns the length of what `_tile_statistics` gives for a tile and of what `_finish` makes
+      of it for a cell;
+    - ``_tile_statistics(values, positions, segments, n_segments)``: from descriptors (m, d),
+      positions (m, 2) and the segment of each, what is pooled, (n_segments, ...);
+    - ``_finish(cells)``, from what is pooled over cells (b, n_cells, ...) to vectors (b, f).
+
+    ``_pooling`` is "sums" or "maxima"; ``_needs_positions`` says whether `_tile_statistics` looks
+    at positions.
+    """
+
+    _pooling = "sums"
+    _needs_positions = False
+
+    def fit(self, X, y=None):
+        """Learn from a sample of the descriptors.
+
+        Parameters
+        ----------
+        X : Descriptors, or sequence of arrays of shape (n_i, d)
+            One set for each image; sets may be empty, not all of them.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there are no descriptors at all, or fewer than what is to be learned from them.
+        """
+        self._check_params()
+        check_positive_int(self, "n_samples")
+        n_cells = SpatialPyramid(check_pyramid(self)).n_cells
+        sets = as_descriptors(X, owner=type(self).__name__)
+        if sets.offsets[-1] == 0:
+            raise ValueError(_no_descriptors(type(self).__name__, sets))
+        rng = check_random_state(self.random_state)
+        rows = sets.sample(self.n_samples, rng)
+        self.descriptor_length_ = sets.n_features
+        self._tile_size, cell_size = self._learn(sets, rows, rng, resolve_device(self.device))
+        self._n_features_out = n_cells * cell_size
+        return self
+
+    def transform(self, X):
+        """Encode each set of descriptors.
+
+        Parameters
+        ----------
+        X : Descriptors, or sequence of arrays of shape (n_i, d)
+            One set for each image.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_images, n_features)
+            Zero for an image without descriptors.
+
+        Raises
+        ------
+        ValueError
+            If the descriptors have another length than those learned from, or a pyramid of several
+            cells is asked for and they have no frames and image sizes.
+        """
+        check_is_fitted(self)
+        sets = self._check_sets(X)
+        vectors = np.zeros((len(sets), self._n_features_out), dtype=np.float32)
+        for images, cells in self._pooled(sets, check_pyramid(self)):
+            vectors[images.start : images.stop] = self._finish(cells).cpu().numpy()
+        return vectors
+
+    def _check_sets(self, X):
+        sets = as_descriptors(X, owner=type(self).__name__)
+        if sets.n_features != self.descriptor_length_ and sets.offsets[-1]:
+            raise ValueError(
+                f"{type(self).__name__} has learned from descriptors of length "
+                f"{self.descriptor_length_} and got some of length {sets.n_features}"
+                + (f", made by {sets.origin}" if sets.origin else "")
+            )
+        return sets
+
+    def _pooled(self, sets, grids):
+        """Yield, in order, ranges of images and what is pooled over their cells."""
+        if sets.offsets[-1] == 0:
+            return
+        pyramid, device = SpatialPyramid(grids), resolve_device(self.device)
+        located = self._needs_positions or pyramid.n_tiles > 1
+        n_rows = DESCRIPTORS_PER_BATCH if device.type == "cpu" else DESCRIPTORS_PER_GPU_BATCH
+        n_images = max(1, NUMBERS_PER_BATCH // (pyramid.n_tiles * self._tile_size))
+
+        @torch.inference_mode()
+        def pool(images):
+            rows = slice(*sets.offsets[[images.start, images.stop]])
+            values = torch.from_numpy(np.ascontiguousarray(sets.read(rows), dtype=np.float32))
+            segments = np.repeat(np.arange(len(images)), sets.counts[images.start : images.stop])
+            positions = None
+            if located:
+                positions = sets.positions(np.arange(rows.start, rows.stop))
+                segments = segments * pyramid.n_tiles + pyramid.tiles(positions)
+                positions = torch.from_numpy(positions).to(device)
+            segments = torch.from_numpy(segments).to(device)
+            n_segments = len(images) * pyramid.n_tiles
+            tiles = self._tile_statistics(values.to(device), positions, segments, n_segments)
+            tiles = tiles.view(len(images), pyramid.n_tiles, *tiles.shape[1:])
+            return images, getattr(pyramid, self._pooling)(tiles)
+
+        runs = sets.batches(n_rows, n_images)
+        yield from map_ahead(pool, runs) if device.type == "cpu" else map(pool, runs)
+
+    def _tensor(self, name, like):
+        """Return a learned array as a tensor on the device of another."""
+        return torch.from_numpy(getattr(self, name)).to(like.device)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.transformer_tags.preserves_dtype = []  # every number becomes float32
+        return tags
+
+
+def _no_descriptors(owner, sets):
+    origin = f": {sets.origin} found none" if sets.origin else ""
+    return (
+        f"{owner} got no descriptors in {len(sets)} images{origin}; lower the detector's "
+        "threshold, or give larger images"
+    )
+
+
+def l2_normalised(rows):
+    """Divide by the L2 norm over the last axis; zero stays zero."""
+    norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    return rows / norms.clamp(min=torch.finfo(rows.dtype).tiny)
+
+
+def signed_sqrt(values):
+    """Square root of the absolute value, with the sign of the value."""
+    return values.sign() * values.abs().sqrt()

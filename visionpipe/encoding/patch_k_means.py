@@ -1,0 +1,357 @@
+"""Patches of images, compared with words that were learned from such patches."""
+
+from numbers import Real
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from sklearn.utils.random import sample_without_replacement
+from sklearn.utils.validation import check_is_fitted
+
+from visionpipe.base import (
+    PIXELS_PER_GPU_BATCH,
+    ImageTransformer,
+    check_choice,
+    check_positive_int,
+    check_positive_pair,
+    refuse,
+    resolve_device,
+    to_batch,
+)
+from visionpipe.encoding.words import draw_words, learn_words
+from visionpipe.images import as_images
+from visionpipe.kernels.patches import (
+    n_positions,
+    normalize_contrast,
+    patch_k_means,
+    patches_at,
+    zca_whitening,
+)
+
+__all__ = ["PatchKMeans"]
+
+VARIANCE_EPS = 0.01  # joins the variance of a pooled sum (Coates, Lee and Ng 2011)
+
+
+class PatchKMeans(ImageTransformer):
+    """Whitened patches compared with a learned dictionary of words, summed over parts of the image.
+
+    From every image small square patches are taken at all positions, brought to mean zero and unit
+    contrast, and whitened. Each is compared with the words of a dictionary; the comparisons are
+    summed over the cells of a grid. The whitening, the dictionary and the scale of the sums are
+    learned in `fit`, without labels.
+
+    Images may be grey or RGB, and are of one size. If the first image seen in `fit` is RGB, grey
+    ones count as RGB images of three equal channels; if it is grey, RGB images are refused.
+
+    Parameters
+    ----------
+    n_words : int, default=1600
+        Size of the dictionary.
+    patch_size : int, default=6
+        Height and width of a patch in pixels.
+    step : int, default=1
+        Pixels from a patch to the next one.
+    dictionary : {"kmeans", "patches"}, default="kmeans"
+        ``"kmeans"`` clusters a sample of whitened patches, ``"patches"`` draws words from it and
+        brings them to unit norm.
+    assignment : {"triangle", "soft_threshold", "nearest"}, default="triangle"
+        How a patch x is compared with the words w. ``"triangle"`` is how much nearer than on
+        average a word is, max(0, mean(z) - z_k) with z the distances from x to all words.
+        ``"soft_threshold"`` is max(0, x.w - threshold) and max(0, -x.w - threshold), two numbers a
+        word; ``"nearest"`` is 1 for those of the words and their negatives that are among the
+        `nearest_fraction` nearest to x and else 0, again two numbers a word. The last two bring the
+        words of any dictionary to unit norm.
+    threshold : float, default=0.25
+        Of ``"soft_threshold"``.
+    nearest_fraction : float, default=0.4
+        Of ``"nearest"``, of all words and their negatives.
+    contrast_eps : float, default=10
+        Joins the variance of a patch under the root by which it is divided, for pixels in 0..255
+        (floating-point images are brought to that scale).
+    zca_eps : float, default=0.1
+        Joins the variances of the patches in the whitening, after their contrast is normalised.
+    grid : (int, int), default=(2, 2)
+        Rows and columns of cells; (2, 2) are quadrants.
+    n_samples : int, default=100000
+        Patches drawn from the images in `fit`, to learn the whitening and the dictionary from; all
+        of them if there are fewer.
+    standardize : bool, default=True
+        Take the training images' mean from each sum and divide by sqrt(variance + 0.01).
+    random_state : int, RandomState or None, default=None
+        Draws the sample and the start of k-means, or the words.
+    device : str or torch.device, default="cpu"
+        Where to compute; ``"auto"`` is a GPU if there is one.
+
+    Attributes
+    ----------
+    image_shape_in_ : tuple (h, w, c)
+        Shape of the first image seen in `fit`.
+    mean_ : ndarray of float32 of shape (d,)
+        Mean of the patches with normalised contrast; d is c * patch_size * patch_size, and a patch
+        runs over channels, rows and columns.
+    whitening_ : ndarray of float32 of shape (d, d)
+        Symmetric; ``(patches - mean_) @ whitening_`` are whitened patches.
+    words_ : ndarray of float32 of shape (n_words, d)
+        The dictionary, in the whitened space.
+    sums_mean_ : ndarray of float32 of shape (n_features,)
+        With `sums_scale_`, what the sums are standardised by; only if `standardize`.
+    sums_scale_ : ndarray of float32 of shape (n_features,)
+        The square roots of variance + 0.01; only if `standardize`.
+
+    Notes
+    -----
+    The vector runs over cell rows, cell columns and words; over the words, then their negatives,
+    where a word has two numbers. It is long, and meant for a linear classifier. To standardise,
+    `fit` holds the vectors of all training images in memory.
+
+    The defaults are those of Coates, Lee and Ng but for fewer patches and fewer iterations of
+    k-means. As in their paper it is the sums over a cell that are standardised, not means: they
+    grow with the number of positions in the cell, so that the 0.01 under the root weighs less the
+    larger the images are.
+    ``dictionary="patches"`` with ``"soft_threshold"`` is the encoder of Coates and Ng on random
+    patches, the threshold that of their experiments on CIFAR-10. ``"nearest"`` is the code of
+    Thiry et al. after this class's preprocessing and with its sums: their patches keep their
+    contrast and norm, are whitened with 0.001 in place of `zca_eps`, and their codes are averaged
+    over overlapping windows.
+
+    References
+    ----------
+    A. Coates, H. Lee and A. Ng, "An analysis of single-layer networks in unsupervised feature
+    learning", AISTATS 2011.
+
+    A. Coates and A. Ng, "The importance of encoding versus training with sparse coding and vector
+    quantization", ICML 2011.
+
+    L. Thiry, M. Arbel, E. Belilovsky and E. Oyallon, "The unreasonable effectiveness of patches in
+    deep convolutional kernels methods", ICLR 2021.
+
+    Examples
+    --------
+    >>> from visionpipe import PatchKMeans, load_faces
+    >>> faces = load_faces()
+    >>> patches = PatchKMeans(n_words=20, n_samples=2000, random_state=0)
+    >>> patches.fit_transform(faces.images).shape
+    (200, 80)
+    """
+
+    _needs_one_size = True
+
+    def __init__(
+        self,
+        n_words=1600,
+        *,
+        patch_size=6,
+        step=1,
+        dictionary="kmeans",
+        assignment="triangle",
+        threshold=0.25,
+        nearest_fraction=0.4,
+        contrast_eps=10,
+        zca_eps=0.1,
+        grid=(2, 2),
+        n_samples=100_000,
+        standardize=True,
+        random_state=None,
+        device="cpu",
+    ):
+        self.n_words = n_words
+        self.patch_size = patch_size
+        self.step = step
+        self.dictionary = dictionary
+        self.assignment = assignment
+        self.threshold = threshold
+        self.nearest_fraction = nearest_fraction
+        self.contrast_eps = contrast_eps
+        self.zca_eps = zca_eps
+        self.grid = grid
+        self.n_samples = n_samples
+        self.standardize = standardize
+        self.random_state = random_state
+        self.device = device
+
+    def fit(self, X, y=None):
+        """Learn the whitening, the dictionary and the scale of the sums.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes, of one size.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        images = self._learn_words(X)
+        if self.standardize:
+            self._learn_scale(self._all_sums(images))
+        return self
+
+    def fit_transform(self, X, y=None):
+        """Fit, and compute one vector for each of the same images, in half the time of doing both.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes, of one size.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_images, n_features)
+        """
+        vectors = self._all_sums(self._learn_words(X))
+        if self.standardize:
+            self._learn_scale(vectors)
+            vectors -= self.sums_mean_
+            vectors /= self.sums_scale_
+        return vectors
+
+    def transform(self, X):
+        """Compute one vector for each image.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes, of the size of those given to `fit`.
+
+        Returns
+        -------
+        ndarray of float32 of shape (n_images, n_features)
+        """
+        check_is_fitted(self)
+        return super().transform(X)
+
+    def _check_params(self):
+        check_positive_int(self, "n_words", "patch_size", "step", "n_samples")
+        check_choice(
+            self,
+            dictionary=("kmeans", "patches"),
+            assignment=("triangle", "soft_threshold", "nearest"),
+            standardize=(False, True),
+        )
+        check_positive_pair(self, "grid")
+        for name in ("contrast_eps", "zca_eps"):
+            value = getattr(self, name)
+            if not isinstance(value, Real) or not 0 < value < np.inf:
+                refuse(self, name, "a positive number")
+        if not isinstance(self.threshold, Real) or not 0 <= self.threshold < np.inf:
+            refuse(self, "threshold", "a number of at least 0")
+        if not isinstance(self.nearest_fraction, Real) or not 0 < self.nearest_fraction <= 1:
+            refuse(self, "nearest_fraction", "a number above 0 and at most 1")
+
+    def _learn_words(self, X):
+        """Learn everything but the scale of the sums; return the images."""
+        self._check_params()
+        device, rng = resolve_device(self.device), check_random_state(self.random_state)
+        images = as_images(X, owner=type(self).__name__)
+        self.image_shape_in_ = images.first_shape()  # (h, w, c)
+        sample = self._sample_patches(images, rng)  # (m, d)
+        mean, whitening = zca_whitening(sample, self.zca_eps)
+        whitened = (sample.sub_(mean) @ whitening).numpy()
+        owner = type(self).__name__
+        if self.dictionary == "patches":
+            words = draw_words(whitened, self.n_words, random_state=rng, owner=owner)
+        else:
+            words = learn_words(
+                whitened, self.n_words, random_state=rng, device=device, owner=owner
+            )
+        if self.dictionary == "patches" or self.assignment != "triangle":
+            norms = np.linalg.norm(words, axis=1, keepdims=True)
+            words = words / np.maximum(norms, np.finfo(np.float32).tiny)
+        self.mean_, self.whitening_, self.words_ = mean.numpy(), whitening.numpy(), words
+        n_codes = self.n_words * (1 if self.assignment == "triangle" else 2)
+        self._n_features_out = n_codes * self.grid[0] * self.grid[1]
+        return images
+
+    def _sample_patches(self, images, rng):
+        """Patches with normalised contrast, drawn before any image is read, as a tensor (m, d)."""
+        height, width, channels = self.image_shape_in_
+        n_rows, n_columns = n_positions((height, width), self.patch_size, self.step)
+        n_patches = len(images) * n_rows * n_columns
+        drawn = np.arange(n_patches)
+        if n_patches > self.n_samples:
+            drawn = sample_without_replacement(n_patches, self.n_samples, random_state=rng)
+            drawn.sort()
+        image_of, position_of = np.divmod(drawn, n_rows * n_columns)
+        wanted, image_of = np.unique(image_of, return_inverse=True)
+        position_of = torch.from_numpy(position_of)
+
+        sample = torch.empty(len(drawn), channels * self.patch_size**2)
+        place = np.empty(len(wanted), dtype=np.int64)  # of an image in its batch
+        for rows, pixels in images[wanted].batches():
+            here = np.flatnonzero(np.isin(image_of, rows))
+            place[rows] = np.arange(len(rows))
+            batch = self._as_first(to_batch(pixels))
+            images_here = torch.from_numpy(place[image_of[here]])
+            patches = patches_at(batch, images_here, position_of[here], self.patch_size, self.step)
+            sample[here] = normalize_contrast(patches, self.contrast_eps / 255**2)
+        return sample
+
+    def _as_first(self, batch):
+        """The batch with the size and the channels of the first image seen in `fit`."""
+        height, width, channels = self.image_shape_in_
+        self._check_size(tuple(batch.shape[2:]), (height, width))
+        if batch.shape[1] > channels:
+            raise ValueError(
+                f"{type(self).__name__} got RGB images, but the first image it was fitted on was "
+                "grey; put Grayscale() before it, or fit it with an RGB image as the first"
+            )
+        return batch.expand(-1, channels, -1, -1)
+
+    def _all_sums(self, images):
+        """The sums of all images, float32 (n_images, n_features), not standardised."""
+        device = resolve_device(self.device)
+
+        @torch.inference_mode()
+        def compute(pixels):
+            return self._sums(to_batch(pixels, device)).cpu().numpy()
+
+        if device.type == "cpu":
+            results = images.map_batches(compute)
+        else:
+            batches = images.batches(PIXELS_PER_GPU_BATCH)
+            results = ((rows, compute(pixels)) for rows, pixels in batches)
+        sums = np.empty((len(images), self._n_features_out), dtype=np.float32)
+        for rows, part in results:
+            sums[rows] = part
+        return sums
+
+    def _learn_scale(self, sums):
+        mean = sums.mean(axis=0, dtype=np.float64)
+        squares = np.zeros_like(mean)
+        for part in np.array_split(sums, -(-len(sums) // 1000)):  # a few at a time in float64
+            squares += np.square(part - mean).sum(axis=0)
+        variance = squares / max(len(sums) - 1, 1)
+        self.sums_mean_ = mean.astype(np.float32)
+        self.sums_scale_ = np.sqrt(variance + VARIANCE_EPS).astype(np.float32)
+
+    def _sums(self, batch):
+        # torch.tensor copies: joblib hands large arrays to its workers read-only
+        learned = (self.mean_, self.whitening_, self.words_)
+        return patch_k_means(
+            self._as_first(batch),
+            *(torch.tensor(array, device=batch.device) for array in learned),
+            patch_size=self.patch_size,
+            step=self.step,
+            contrast_eps=self.contrast_eps / 255**2,
+            assignment=self.assignment,
+            threshold=self.threshold,
+            nearest_fraction=self.nearest_fraction,
+            grid=tuple(self.grid),
+        )
+
+    def _vectors(self, batch):
+        vectors = self._sums(batch)
+        if self.standardize:
+            vectors.sub_(torch.tensor(self.sums_mean_, device=batch.device))
+            vectors.div_(torch.tensor(self.sums_scale_, device=batch.device))
+        return vectors
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.requires_fit = True
+        return tags
