@@ -23,6 +23,7 @@ FLOORS = [
     "visionpipe.local",
     "visionpipe.encoding",
     "visionpipe.displays",
+    "visionpipe.linear_svm",
     "visionpipe.networks",
     "visionpipe.deep",
     "visionpipe.environment",

@@ -8,6 +8,9 @@ from .decoding import ImageReadError as ImageReadError
 from .deep.classifier import CNNClassifier as CNNClassifier
 from .descriptors import Descriptors as Descriptors
 from .descriptors import as_descriptors as as_descriptors
+from .displays import HOGDisplay as HOGDisplay
+from .displays import KeypointsDisplay as KeypointsDisplay
+from .displays import VisualWordsDisplay as VisualWordsDisplay
 from .encoding.bag_of_visual_words import BagOfVisualWords as BagOfVisualWords
 from .encoding.fisher_vector import FisherVector as FisherVector
 from .encoding.patch_k_means import PatchKMeans as PatchKMeans
@@ -19,6 +22,7 @@ from .features.pixels import Pixels as Pixels
 from .images import Images as Images
 from .images import as_images as as_images
 from .images import load_images as load_images
+from .linear_svm import WideLinearSVC as WideLinearSVC
 from .local.dense_sift import DenseSIFT as DenseSIFT
 from .local.root_sift import RootSIFT as RootSIFT
 from .local.sift import SIFT as SIFT

@@ -483,7 +483,7 @@ def test_words_are_learned_in_the_training_fold_only():
             return self
 
     images = np.array([FACES.images[i] for i in range(200)])
-    images[test] = 255  # the held-out half becomes something else altogether
+    images[test] = 1  # the held-out half becomes something else altogether
     spying = make_pipeline(describer, Spy(**bag.get_params()), LinearSVC())
     cross_val_score(spying, images, FACES.target, cv=[(train, test)])
     np.testing.assert_array_equal(seen[0], clean[1].words_)

@@ -29,7 +29,7 @@ def textbook(sample, words, n_iterations):
 @pytest.mark.parametrize("n_iterations", [1, 6])
 @pytest.mark.parametrize("scores_per_chunk", [1, 170, 1 << 24])
 def test_the_words_are_those_of_the_textbook(n_iterations, scores_per_chunk, monkeypatch):
-    monkeypatch.setattr(module, "SCORES_PER_CHUNK", scores_per_chunk)
+    monkeypatch.setattr(module, "MEMBERS_PER_CHUNK", scores_per_chunk)
     sample = sample_of()
     start = sample[torch.randperm(len(sample), generator=seeded())[:12]]
     got = k_means(sample, 12, n_iterations=n_iterations, generator=seeded())

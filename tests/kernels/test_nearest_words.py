@@ -5,11 +5,7 @@ import pytest
 import torch
 
 from visionpipe.kernels import nearest_words as module
-from visionpipe.kernels.nearest_words import (
-    distances_to_words,
-    nearest_words,
-    several_nearest_words,
-)
+from visionpipe.kernels.nearest_words import nearest_words, several_nearest_words
 
 RNG = np.random.default_rng(0)
 DESCRIPTORS = RNG.random((300, 16), dtype=np.float32)
@@ -37,15 +33,6 @@ def test_several(chunks, n):
     nearest, squared = several_nearest_words(*tensors(DESCRIPTORS, WORDS), n)
     np.testing.assert_array_equal(nearest, DISTANCES.argsort(axis=1)[:, :n])
     np.testing.assert_allclose(squared, np.sort(DISTANCES, axis=1)[:, :n] ** 2, atol=1e-5)
-
-
-def test_all_distances(chunks):
-    rows, parts = [], []
-    for where, distances in distances_to_words(*tensors(DESCRIPTORS, WORDS)):
-        rows.append(np.arange(300)[where])
-        parts.append(distances.numpy().copy())
-    np.testing.assert_array_equal(np.concatenate(rows), np.arange(300))
-    np.testing.assert_allclose(np.concatenate(parts), DISTANCES, atol=1e-4)
 
 
 def test_sift_bytes_are_exact():

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from visionpipe.kernels import patches as module
+from visionpipe.kernels.bag_of_visual_words import triangle_codes
 from visionpipe.kernels.patches import (
     extract_patches,
     n_positions,
@@ -15,7 +16,6 @@ from visionpipe.kernels.patches import (
     patch_k_means,
     patches_at,
     soft_threshold,
-    triangle,
     zca_whitening,
 )
 
@@ -212,7 +212,7 @@ def test_whitening_of_one_row_and_of_equal_rows_is_finite():
 def test_a_patch_on_a_word():
     """Rounding makes the squared distance slightly negative."""
     words = torch.from_numpy(RNG.normal(size=(50, 108)).astype(np.float32) * 100)
-    codes = triangle(words, words)
+    codes = triangle_codes(words, words)
     assert codes.isfinite().all() and torch.equal(codes.argmax(1), torch.arange(50))
 
 

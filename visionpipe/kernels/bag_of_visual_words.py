@@ -2,12 +2,10 @@
 
 import torch
 
-from visionpipe.kernels.nearest_words import (
-    distances_to_words,
-    nearest_words,
-    several_nearest_words,
-)
+from visionpipe.kernels.nearest_words import nearest_words, several_nearest_words
 from visionpipe.kernels.segment_sum import segment_sum
+
+CODES_PER_CHUNK = 1 << 20  # descriptors times words: 4 MB of float32
 
 
 def hard_assignment(descriptors, segments, n_segments, words):
@@ -86,10 +84,37 @@ def triangle_assignment(descriptors, segments, n_segments, words):
     learning", AISTATS 2011.
     """
     sums = descriptors.new_zeros(n_segments, len(words))
-    for rows, distances in distances_to_words(descriptors, words):
-        activations = torch.sub(distances.mean(1, keepdim=True), distances, out=distances)
-        sums.add_(segment_sum(activations.clamp_(min=0), segments[rows], n_segments))
+    n_rows = max(1, CODES_PER_CHUNK // len(words))
+    chunks = zip(descriptors.split(n_rows), segments.split(n_rows), strict=True)
+    for rows, segments_of_rows in chunks:
+        sums.add_(segment_sum(triangle_codes(rows, words), segments_of_rows, n_segments))
     return sums
+
+
+def triangle_codes(descriptors, words):
+    """How much nearer than on average a word is, and zero for words farther away.
+
+    Parameters
+    ----------
+    descriptors : torch.Tensor of shape (m, d), float32
+    words : torch.Tensor of shape (k, d), float32
+
+    Returns
+    -------
+    torch.Tensor of shape (m, k), float32, at least 0
+        max(0, mean(z) - z_k), z the distances (not squared) of a descriptor to all words.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from visionpipe.kernels.bag_of_visual_words import triangle_codes
+    >>> triangle_codes(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [1.0], [2.0]]))
+    tensor([[1., 0., 0.],
+            [0., 0., 1.]])
+    """
+    z = torch.addmm(words.square().sum(1), descriptors, words.t(), alpha=-2)
+    z.add_(descriptors.square().sum(1, keepdim=True)).clamp_(min=0).sqrt_()
+    return torch.sub(z.mean(1, keepdim=True), z, out=z).clamp_(min=0)
 
 
 def llc_assignment(descriptors, segments, n_segments, words, *, n_nearest, beta):

@@ -2,7 +2,9 @@
 
 import torch
 
-SCORES_PER_CHUNK = 1 << 24  # of rows by words: 64 MB of float32
+from visionpipe.kernels.nearest_words import nearest_words
+
+MEMBERS_PER_CHUNK = 1 << 24  # rows times words: 64 MB of float32
 
 
 def k_means(sample, n_words, *, n_iterations=20, generator):
@@ -54,7 +56,7 @@ def k_means(sample, n_words, *, n_iterations=20, generator):
     nearest = None
     for _ in range(n_iterations):
         previous = nearest
-        nearest, distances = _nearest_words(sample, words)
+        nearest, distances = nearest_words(sample, words)
         if previous is not None and torch.equal(nearest, previous):
             break
         words = _means(sample, nearest, distances, n_words)
@@ -62,19 +64,7 @@ def k_means(sample, n_words, *, n_iterations=20, generator):
 
 
 def _chunks(rows, n_words):
-    return rows.split(max(1, SCORES_PER_CHUNK // n_words))
-
-
-def _nearest_words(sample, words):
-    """Number of the word nearest to each row, int64, and the squared distance to it."""
-    squares = words.square().sum(1)
-    nearest, distances = [], []
-    for rows in _chunks(sample, len(words)):
-        scores = torch.addmm(squares, rows, words.T, alpha=-2)  # without the square of the row
-        least, which = scores.min(1)
-        nearest.append(which)
-        distances.append(least.add_(rows.square().sum(1)))
-    return torch.cat(nearest), torch.cat(distances)  # (m,), (m,)
+    return rows.split(max(1, MEMBERS_PER_CHUNK // n_words))
 
 
 def _means(sample, nearest, distances, n_words):

@@ -56,26 +56,6 @@ def several_nearest_words(descriptors, words, n_nearest):
     return nearest, scores_of_nearest.add_(squares).clamp_(min=0)
 
 
-def distances_to_words(descriptors, words):
-    """Distances from descriptors to all words, some descriptors at a time.
-
-    Parameters
-    ----------
-    descriptors : torch.Tensor of shape (m, d), float32
-    words : torch.Tensor of shape (k, d), float32
-
-    Yields
-    ------
-    rows : slice
-        Which descriptors; all come once, in order.
-    distances : torch.Tensor of shape (b, k), float32
-        Euclidean, not squared. The memory is used again for the next.
-    """
-    for rows, scores in _scores(descriptors, words):
-        squares = descriptors[rows].square().sum(1, keepdim=True)
-        yield rows, scores.add_(squares).clamp_(min=0).sqrt_()
-
-
 def _scores(descriptors, words):
     """Squared distances without the square of the descriptor, chunk by chunk, in one memory."""
     factors = words.t().mul(-2)  # (d, k)

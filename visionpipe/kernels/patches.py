@@ -6,6 +6,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+from visionpipe.kernels.bag_of_visual_words import triangle_codes
 from visionpipe.kernels.color import to_unit
 
 VALUES_PER_CHUNK = {"cpu": 1 << 19, "cuda": 1 << 26}  # of codes: 2 MB, to stay in a core's caches
@@ -29,7 +30,7 @@ def patch_k_means(
     """Sum of the codes of an image's patches, over the cells of a grid.
 
     Every patch is brought to mean zero and unit contrast, whitened, and compared with the words by
-    `triangle`, `soft_threshold` or `nearest`.
+    `triangle_codes`, `soft_threshold` or `nearest`.
 
     Parameters
     ----------
@@ -267,38 +268,6 @@ def zca_whitening(sample, eps):
     return mean.to(torch.float32), whitening.to(torch.float32)
 
 
-def triangle(patches, words):
-    """How much nearer than on average a word is, and zero for words farther away.
-
-    max(0, mean(z) - z_k), z the distances (not squared) of a patch to all words.
-
-    Parameters
-    ----------
-    patches : torch.Tensor of shape (m, d), float32
-    words : torch.Tensor of shape (k, d), float32
-
-    Returns
-    -------
-    torch.Tensor of shape (m, k), float32, at least 0
-
-    References
-    ----------
-    A. Coates, H. Lee and A. Ng, "An analysis of single-layer networks in unsupervised feature
-    learning", AISTATS 2011.
-
-    Examples
-    --------
-    >>> import torch
-    >>> from visionpipe.kernels.patches import triangle
-    >>> triangle(torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0], [1.0], [2.0]]))
-    tensor([[1., 0., 0.],
-            [0., 0., 1.]])
-    """
-    z = torch.addmm(words.square().sum(1), patches, words.T, alpha=-2)
-    z.add_(patches.square().sum(1, keepdim=True)).clamp_(min=0).sqrt_()
-    return torch.sub(z.mean(1, keepdim=True), z, out=z).clamp_(min=0)
-
-
 def soft_threshold(patches, words, threshold):
     """How far the products with the words, and with their negatives, are above a threshold.
 
@@ -382,7 +351,7 @@ def _smallest(rows, k):
 
 
 _ASSIGNMENTS = {  # and how many codes a word has
-    "triangle": (triangle, 1),
+    "triangle": (triangle_codes, 1),
     "soft_threshold": (soft_threshold, 2),
     "nearest": (nearest, 2),
 }
