@@ -13,11 +13,18 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from visionpipe import (
     HOG,
     LBP,
+    SIFT,
+    VLAD,
+    BagOfVisualWords,
     CNNClassifier,
     ColorHistogram,
+    DenseSIFT,
+    Descriptors,
+    FisherVector,
     Grayscale,
     Pixels,
     Resize,
+    RootSIFT,
     Unflatten,
 )
 
@@ -35,11 +42,34 @@ def rows_of(images):
     return np.stack([images[i].ravel() for i in range(len(images))])
 
 
+def small_sets(X):
+    """Twelve descriptors of length 6 for each row, all over an image: its values, over and over."""
+    n_sets, n_each, length = len(X), 12, 6
+    tiled = expit(X.astype(np.float64))[:, np.arange(n_each * length) % X.shape[1]]
+    x, y = np.divmod(np.arange(n_each), 4)
+    frames = np.column_stack([x, y, np.ones(n_each), np.zeros(n_each)])
+    return Descriptors(
+        tiled.reshape(-1, length),
+        np.arange(0, n_sets * n_each + 1, n_each),
+        frames=np.tile(frames, (n_sets, 1)),
+        image_sizes=[(4, 3)] * n_sets,
+    )
+
+
+def means_of(descriptors):
+    """The mean descriptor of each image, 0 where there is none, of values in 0..1."""
+    scale = 1 if descriptors.root else 255
+    sums = np.array([one.sum(axis=0, dtype=np.float64) for one in descriptors])
+    return sums / np.maximum(descriptors.counts, 1)[:, None] / scale
+
+
 class TakesRows:
-    """Mixin before an image estimator: rows become images at the door."""
+    """Mixin before an estimator of images: rows become images at the door."""
+
+    door = staticmethod(small_images)
 
     def fit(self, X, y=None):
-        return super().fit(small_images(validate_data(self, X)), y)
+        return super().fit(self.door(validate_data(self, X)), y)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -52,7 +82,20 @@ class TransformsRows(TakesRows):
     """Mixin before a transformer of images into vectors."""
 
     def transform(self, X):
-        return super().transform(small_images(validate_data(self, X, reset=False)))
+        return super().transform(self.door(validate_data(self, X, reset=False)))
+
+
+class EncodesRows(TransformsRows):
+    """Mixin before an encoder: rows become sets of descriptors at the door."""
+
+    door = staticmethod(small_sets)
+
+
+class GivesMeans(TransformsRows):
+    """Mixin before a local descriptor: its sets become rows on the way out."""
+
+    def transform(self, X):
+        return means_of(super().transform(X))
 
 
 class GivesRows(TransformsRows):
@@ -75,6 +118,30 @@ class ColorHistogramOfRows(TransformsRows, ColorHistogram):
 
 
 class PixelsOfRows(TransformsRows, Pixels):
+    pass
+
+
+class SIFTOfRows(GivesMeans, SIFT):
+    pass
+
+
+class RootSIFTOfRows(GivesMeans, RootSIFT):
+    pass
+
+
+class DenseSIFTOfRows(GivesMeans, DenseSIFT):
+    pass
+
+
+class BagOfVisualWordsOfRows(EncodesRows, BagOfVisualWords):
+    pass
+
+
+class VLADOfRows(EncodesRows, VLAD):
+    pass
+
+
+class FisherVectorOfRows(EncodesRows, FisherVector):
     pass
 
 
