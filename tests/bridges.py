@@ -23,6 +23,7 @@ from visionpipe import (
     FisherVector,
     Grayscale,
     Pixels,
+    Rescale,
     Resize,
     RootSIFT,
     Unflatten,
@@ -146,6 +147,10 @@ class FisherVectorOfRows(EncodesRows, FisherVector):
 
 
 class ResizeOfRows(GivesRows, Resize):
+    pass
+
+
+class RescaleOfRows(GivesRows, Rescale):
     pass
 
 

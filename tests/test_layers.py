@@ -40,6 +40,7 @@ SAME_FLOOR = {
     "visionpipe.kernels",
     "visionpipe.local",
     "visionpipe.encoding",
+    "visionpipe.displays",
     "visionpipe.networks",
     "visionpipe.deep",
     "pipelines",

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from skimage.color import rgb2gray
 
-from visionpipe import Grayscale, Resize, as_images
+from visionpipe import Grayscale, Rescale, Resize, as_images
 
 RNG = np.random.default_rng(0)
 
@@ -40,6 +40,21 @@ def test_any_size_becomes_the_size(keep_aspect):
     images = Resize((7, 13), keep_aspect=keep_aspect).fit_transform([np.ones(s) for s in shapes])
     for i in range(len(shapes)):
         np.testing.assert_allclose(images[i], np.ones((7, 13)), atol=1e-6)
+
+
+def test_rescale_keeps_proportions_between_two_lengths():
+    shapes = [(10, 5), (30, 60), (300, 200), (1, 900), (64, 64)]
+    images = [RNG.random(shape) for shape in shapes]
+    found = Rescale((40, 64)).fit_transform(images)
+    sizes = [found[i].shape for i in range(len(shapes))]
+    assert sizes == [(40, 20), (30, 60), (64, 43), (1, 64), (64, 64)]
+    np.testing.assert_allclose(found[1], images[1], atol=1e-7)
+    expected = Resize((64, 43)).fit_transform(images[2:3])[0]
+    np.testing.assert_array_equal(found[2], expected)
+    with pytest.raises(ValueError, match=r"longer_side=\(9, 8\)\): longer_side must be the least"):
+        Rescale((9, 8)).fit(images)
+    with pytest.raises(ValueError, match="longer_side must be a pair of positive ints"):
+        Rescale(64).fit(images)
 
 
 def test_grayscale_is_that_of_scikit_image():

@@ -29,5 +29,6 @@ from .local.sift import SIFT as SIFT
 from .persistence import load as load
 from .persistence import save as save
 from .steps import Grayscale as Grayscale
+from .steps import Rescale as Rescale
 from .steps import Resize as Resize
 from .steps import Unflatten as Unflatten

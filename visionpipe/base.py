@@ -78,7 +78,7 @@ def check_positive_pair(owner, *names):
     for name in names:
         value = getattr(owner, name)
         if np.shape(value) != (2,) or not all(map(_is_positive_int, value)):
-            refuse(owner, name, "a pair of positive ints (vertical, horizontal)")
+            refuse(owner, name, "a pair of positive ints")
 
 
 def _is_positive_int(value):

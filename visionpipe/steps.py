@@ -6,12 +6,19 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from visionpipe.base import GivesNoColumns, TakesImages, check_choice, refuse, to_batch
+from visionpipe.base import (
+    GivesNoColumns,
+    TakesImages,
+    check_choice,
+    check_positive_pair,
+    refuse,
+    to_batch,
+)
 from visionpipe.images import Images, as_images
 from visionpipe.kernels.color import rgb_to_grey, to_unit
 from visionpipe.kernels.resize import resize
 
-__all__ = ["Grayscale", "Resize", "Unflatten"]
+__all__ = ["Grayscale", "Rescale", "Resize", "Unflatten"]
 
 
 class ImageStep(
@@ -111,6 +118,48 @@ def _crop(pixels, size):
     outer = max(size[0], round(height * scale)), max(size[1], round(width * scale))
     top, left = (outer[0] - size[0]) // 2, (outer[1] - size[1]) // 2
     return _stretch(pixels, outer)[:, top : top + size[0], left : left + size[1]]
+
+
+# --------------------------------------------------------------------------------------- Rescale
+
+
+class Rescale(ImageStep):
+    """Bring the longer side of images between two lengths, and keep their proportions.
+
+    For what takes images of any sizes, such as local descriptors: small images are enlarged until
+    something fits into them, large ones shrink to what is worth computing, others are left alone.
+    Bilinear, with antialiasing where images shrink.
+
+    Parameters
+    ----------
+    longer_side : (int, int), default=(48, 256)
+        Least and most height or width, whichever is larger, in pixels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from visionpipe import Rescale
+    >>> images = Rescale((32, 100)).fit_transform([np.zeros((8, 6)), np.zeros((150, 200))])
+    >>> images[0].shape, images[1].shape
+    ((32, 24), (75, 100))
+    """
+
+    def __init__(self, longer_side=(48, 256)):
+        self.longer_side = longer_side
+
+    def _step(self):
+        check_positive_pair(self, "longer_side")
+        least, most = self.longer_side
+        if least > most:
+            refuse(self, "longer_side", "the least length and the most, in this order")
+        return partial(_rescale, least=least, most=most)
+
+
+def _rescale(pixels, least, most):
+    height, width = pixels.shape[1:3]
+    longer = max(height, width)
+    scale = min(max(longer, least), most) / longer
+    return _stretch(pixels, (max(1, round(scale * height)), max(1, round(scale * width))))
 
 
 # ------------------------------------------------------------------------------------- Grayscale
