@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-import vlfeat
 from skimage import data
 from skimage.color import rgb2gray
 
+from benchmarks import vlfeat
 from visionpipe.kernels.dense_sift import dense_sift, grid_centres, to_bytes
 
 PHOTOGRAPH = rgb2gray(data.astronaut()).astype(np.float32)

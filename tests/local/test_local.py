@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 import torch
-import vlfeat
 from scipy.ndimage import gaussian_filter
 from skimage import data
 from skimage.color import rgb2gray
 from sklearn.base import clone
 
+from benchmarks import vlfeat
 from visionpipe import SIFT, DenseSIFT, Descriptors, RootSIFT
 from visionpipe.kernels.dense_sift import dense_sift
 

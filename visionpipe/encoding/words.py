@@ -24,6 +24,7 @@ def learn_words(sample, n_words, *, random_state, device, owner):
     Parameters
     ----------
     sample : ndarray of float32 of shape (m, d)
+        May come back changed by rounding.
     n_words : int
     random_state : int, RandomState or None
         Draws the start. The same seed gives the same bits on the same CPU with the same number of
@@ -105,7 +106,14 @@ def _check_enough(sample, n_words, owner):
 
 
 def _learn_on_cpu(sample, n_words, rng):
-    model = KMeans(n_words, init="random", n_init=1, max_iter=N_ITERATIONS, random_state=rng)
+    model = KMeans(
+        n_words,
+        init="random",
+        n_init=1,
+        max_iter=N_ITERATIONS,
+        random_state=rng,
+        copy_x=False,  # the mean is taken from the sample in place, and added again
+    )
     # The threads of KMeans add up their parts of the sums in order of arrival. Two parts have the
     # same sum in either order; of more, timing would decide the last bits.
     with (

@@ -1,7 +1,5 @@
 """What the local descriptors share: images in, `Descriptors` out."""
 
-from collections import deque
-
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
@@ -88,25 +86,55 @@ class Describer(
     def _collect(self, results, n_images):
         counts = np.zeros(n_images, dtype=np.int64)
         sizes = np.zeros((n_images, 2), dtype=np.int32)
-        parts = deque()
-        for rows, (size, (values, frames, n_each)) in results:
+        values, frames, arrived = _GrowingRows(), _GrowingRows(), []
+        for rows, (size, (some_values, some_frames, n_each)) in results:
             counts[rows], sizes[rows] = n_each, size
-            parts.append((rows, values, frames))
-        offsets = np.concatenate(([0], np.cumsum(counts)))
-        joined = np.empty((offsets[-1], parts[0][1].shape[1]), dtype=np.uint8)
-        all_frames = np.empty((offsets[-1], 4), dtype=np.float32)
-        while parts:  # let go of each part once it is copied
-            rows, values, frames = parts.popleft()
-            where = _rows_of(rows, offsets)
-            joined[where], all_frames[where] = values, frames
+            values.append(some_values, n_parts=n_images / len(rows))
+            frames.append(some_frames, n_parts=n_images / len(rows))
+            arrived.append(rows)
+        in_order = _order_of_descriptors(np.concatenate(arrived), counts)
         return Descriptors(
-            joined,
-            offsets,
-            frames=all_frames,
+            values.rows[in_order],
+            np.concatenate(([0], np.cumsum(counts))),
+            frames=frames.rows[in_order],
             image_sizes=sizes,
             root=self._root,
             origin=self._origin(),
         )
+
+
+class _GrowingRows:
+    """Rows that are appended part by part, and never in memory twice.
+
+    Memory for the whole is asked for with the first part, and is only taken as it is filled.
+    """
+
+    def __init__(self):
+        self._memory, self._n = None, 0
+
+    def append(self, part, n_parts):
+        """Append a part; the first tells how much is to come, were all `n_parts` like it."""
+        if self._memory is None:
+            self._memory = np.empty((int(len(part) * n_parts), *part.shape[1:]), part.dtype)
+        end = self._n + len(part)
+        if end > len(self._memory):
+            self._memory.resize((end + end // 4, *part.shape[1:]), refcheck=False)
+        self._memory[self._n : end] = part
+        self._n = end
+
+    @property
+    def rows(self):
+        return self._memory[: self._n]
+
+
+def _order_of_descriptors(arrived, counts):
+    """Index that brings descriptors, which came image by image as `arrived`, into image order."""
+    if (np.diff(arrived) == 1).all():
+        return slice(None)
+    first = np.empty_like(counts)
+    first[arrived] = np.cumsum(counts[arrived]) - counts[arrived]
+    moved = first - (np.cumsum(counts) - counts)
+    return np.arange(counts.sum()) + np.repeat(moved, counts)
 
 
 def _channels(batch, color):
@@ -115,10 +143,3 @@ def _channels(batch, color):
         return rgb_to_grey(batch) if batch.shape[1] == 3 else batch
     batch = batch.expand(-1, 3, -1, -1)
     return rgb_to_opponent(batch) if color == "opponent" else to_unit(batch)
-
-
-def _rows_of(images, offsets):
-    """Rows of the descriptors of some images; a slice if the images are neighbours."""
-    if (np.diff(images) == 1).all():
-        return slice(offsets[images[0]], offsets[images[-1] + 1])
-    return np.concatenate([np.arange(offsets[i], offsets[i + 1]) for i in images])
