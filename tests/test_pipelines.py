@@ -16,7 +16,8 @@ FACES = load_faces()
 
 def test_names():
     assert pipelines.all_pipelines() == [
-        "pixels_svm", "hog_svm", "lbp_svm", "color_svm", "softmax", "mlp", "lenet",
+        "pixels_svm", "hog_svm", "lbp_svm", "color_svm", "sift_bovw_svm", "rootsift_bovw_svm",
+        "dense_bovw_svm", "vlad_svm", "fisher_svm", "patches_linear", "softmax", "mlp", "lenet",
     ]  # fmt: skip
     with pytest.raises(ValueError, match="no pipeline 'sift'; there are pixels_svm, hog_svm"):
         pipelines.get("sift")

@@ -8,9 +8,9 @@ from .decoding import ImageReadError as ImageReadError
 from .deep.classifier import CNNClassifier as CNNClassifier
 from .descriptors import Descriptors as Descriptors
 from .descriptors import as_descriptors as as_descriptors
-from .displays import HOGDisplay as HOGDisplay
-from .displays import KeypointsDisplay as KeypointsDisplay
-from .displays import VisualWordsDisplay as VisualWordsDisplay
+from .displays.hog import HOGDisplay as HOGDisplay
+from .displays.keypoints import KeypointsDisplay as KeypointsDisplay
+from .displays.visual_words import VisualWordsDisplay as VisualWordsDisplay
 from .encoding.bag_of_visual_words import BagOfVisualWords as BagOfVisualWords
 from .encoding.fisher_vector import FisherVector as FisherVector
 from .encoding.patch_k_means import PatchKMeans as PatchKMeans

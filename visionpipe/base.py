@@ -183,19 +183,27 @@ class ImageTransformer(
         """
         self._check_params()
         images = as_images(X, owner=type(self).__name__)
-        device = resolve_device(self.device)
         shape = getattr(self, "image_shape_in_", None) or images.first_shape()
 
+        def compute(batch):
+            self._check_size(tuple(batch.shape[2:]), shape[:2])
+            return self._vectors(batch)
+
+        return self._compute_rows(images, compute)
+
+    def _compute_rows(self, images, compute):
+        """Rows (n, f) that a function makes of batches of images, tensors (b, c, h, w)."""
+        device = resolve_device(self.device)
+
         @torch.inference_mode()  # spares torch its bookkeeping for gradients, 5 % and more
-        def compute(pixels):
-            self._check_size(pixels.shape[1:3], shape[:2])
-            return self._vectors(to_batch(pixels, device)).cpu().numpy()
+        def compute_part(pixels):
+            return compute(to_batch(pixels, device)).cpu().numpy()
 
         if device.type == "cpu":
-            results = images.map_batches(compute)
+            results = images.map_batches(compute_part)
         else:
             batches = images.batches(PIXELS_PER_GPU_BATCH)
-            results = ((rows, compute(pixels)) for rows, pixels in batches)
+            results = ((rows, compute_part(pixels)) for rows, pixels in batches)
         vectors = None
         for rows, part in results:
             if vectors is None:

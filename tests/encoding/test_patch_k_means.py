@@ -233,24 +233,16 @@ def test_order_subset_and_batch_size_do_not_matter(assignment, monkeypatch):
         np.testing.assert_allclose(refitted.transform(X), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_grey_images_among_rgb_ones():
+def test_grey_and_colour_images():
     grey = pictures(channels=1)
     rgb = grey.repeat(3, axis=3)
-    mixed = [*rgb[:4], *grey[4:]]
-    model = small().fit(rgb)
-    expected = model.transform(rgb)
-    for X in (mixed, grey):
-        np.testing.assert_allclose(model.transform(X), expected, atol=1e-5)
-    np.testing.assert_allclose(small().fit(mixed).transform(rgb), expected, atol=1e-5)
-
-
-def test_rgb_images_after_grey_ones_are_refused():
-    grey, rgb = pictures(channels=1), pictures(channels=3)
-    message = r"got RGB images, but the first .* was grey; put Grayscale\(\) before it"
-    with pytest.raises(ValueError, match=message):
-        small().fit(grey).transform(rgb)
-    with pytest.raises(ValueError, match=message):
-        small().fit([*grey, *rgb])
+    for color_space, n_values in (("rgb", 27), ("grey", 9)):
+        patches = small(color_space=color_space, patch_size=3)
+        expected = patches.fit(rgb).transform(rgb)
+        assert patches.words_.shape[1] == n_values
+        for X in ([*rgb[:4], *grey[4:]], [*grey[:4], *rgb[4:]], grey):
+            np.testing.assert_allclose(patches.fit(rgb).transform(X), expected, atol=1e-4)
+            np.testing.assert_allclose(patches.fit(X).transform(rgb), expected, atol=1e-4)
 
 
 def test_images_of_unequal_sizes_are_refused():

@@ -185,6 +185,19 @@ def test_tiny_images_have_none(estimator):
     assert DenseSIFT().fit_transform(CROPS[:, :12, :60]).counts.tolist() == [0] * len(CROPS)
 
 
+def test_low_contrast_is_zero_or_dropped():
+    X = [COLOUR_CROPS[0], np.full((40, 50), 9, dtype=np.uint8), COLOUR_CROPS[1]]
+    for estimator in (DenseSIFT(contrast_threshold=0.03), SIFT(detector="dense", threshold=0.03)):
+        zero = estimator.fit_transform(X)
+        dropped = clone(estimator).set_params(low_contrast="drop").fit_transform(X)
+        keep = zero.values.any(axis=1)
+        assert 0 < keep.sum() < len(keep)
+        np.testing.assert_array_equal(dropped.values, zero.values[keep])
+        np.testing.assert_array_equal(dropped.frames, zero.frames[keep])
+        kept = [one.any(axis=1).sum() for one in zero]
+        assert dropped.counts.tolist() == kept and kept[1] == 0
+
+
 def test_colours():
     for estimator in (SIFT(), SIFT(detector="sift"), DenseSIFT()):
         rgb = clone(estimator).set_params(color="rgb").fit_transform(COLOUR_CROPS)
@@ -234,6 +247,7 @@ def test_floats_equal_bytes():
         (DenseSIFT(bin_sizes=(4, 0)), "bin_sizes must be a tuple"),
         (DenseSIFT(magnification=0), "magnification must be"),
         (DenseSIFT(contrast_threshold=-1), "contrast_threshold must be"),
+        (DenseSIFT(low_contrast="keep"), "low_contrast must be one of 'zero', 'drop'"),
         (DenseSIFT(color="lab"), "color must be one of 'grey', 'rgb', 'opponent'"),
         (DenseSIFT(device="gpu"), "device='gpu' is unknown"),
     ],

@@ -9,7 +9,6 @@ from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
 
 from visionpipe.base import (
-    PIXELS_PER_GPU_BATCH,
     ImageTransformer,
     check_choice,
     check_positive_int,
@@ -20,6 +19,7 @@ from visionpipe.base import (
 )
 from visionpipe.encoding.words import draw_words, learn_words
 from visionpipe.images import as_images
+from visionpipe.kernels.color import rgb_to_grey
 from visionpipe.kernels.patches import (
     n_positions,
     normalize_contrast,
@@ -41,13 +41,14 @@ class PatchKMeans(ImageTransformer):
     summed over the cells of a grid. The whitening, the dictionary and the scale of the sums are
     learned in `fit`, without labels.
 
-    Images may be grey or RGB, and are of one size. If the first image seen in `fit` is RGB, grey
-    ones count as RGB images of three equal channels; if it is grey, RGB images are refused.
+    Images may be grey or RGB, and are of one size.
 
     Parameters
     ----------
     n_words : int, default=1600
         Size of the dictionary.
+    color_space : {"rgb", "grey"}, default="rgb"
+        What each image is turned into first, so that grey and RGB ones may be mixed.
     patch_size : int, default=6
         Height and width of a patch in pixels.
     step : int, default=1
@@ -88,8 +89,8 @@ class PatchKMeans(ImageTransformer):
     image_shape_in_ : tuple (h, w, c)
         Shape of the first image seen in `fit`.
     mean_ : ndarray of float32 of shape (d,)
-        Mean of the patches with normalised contrast; d is c * patch_size * patch_size, and a patch
-        runs over channels, rows and columns.
+        Mean of the patches with normalised contrast; d is 3 * patch_size * patch_size, or a
+        third of it if grey, and a patch runs over channels, rows and columns.
     whitening_ : ndarray of float32 of shape (d, d)
         Symmetric; ``(patches - mean_) @ whitening_`` are whitened patches.
     words_ : ndarray of float32 of shape (n_words, d)
@@ -141,6 +142,7 @@ class PatchKMeans(ImageTransformer):
         self,
         n_words=1600,
         *,
+        color_space="rgb",
         patch_size=6,
         step=1,
         dictionary="kmeans",
@@ -156,6 +158,7 @@ class PatchKMeans(ImageTransformer):
         device="cpu",
     ):
         self.n_words = n_words
+        self.color_space = color_space
         self.patch_size = patch_size
         self.step = step
         self.dictionary = dictionary
@@ -186,7 +189,7 @@ class PatchKMeans(ImageTransformer):
         """
         images = self._learn_words(X)
         if self.standardize:
-            self._learn_scale(self._all_sums(images))
+            self._learn_scale(self._compute_rows(images, self._sums))
         return self
 
     def fit_transform(self, X, y=None):
@@ -203,7 +206,7 @@ class PatchKMeans(ImageTransformer):
         -------
         ndarray of float32 of shape (n_images, n_features)
         """
-        vectors = self._all_sums(self._learn_words(X))
+        vectors = self._compute_rows(self._learn_words(X), self._sums)
         if self.standardize:
             self._learn_scale(vectors)
             vectors -= self.sums_mean_
@@ -229,6 +232,7 @@ class PatchKMeans(ImageTransformer):
         check_positive_int(self, "n_words", "patch_size", "step", "n_samples")
         check_choice(
             self,
+            color_space=("rgb", "grey"),
             dictionary=("kmeans", "patches"),
             assignment=("triangle", "soft_threshold", "nearest"),
             standardize=(False, True),
@@ -269,8 +273,8 @@ class PatchKMeans(ImageTransformer):
 
     def _sample_patches(self, images, rng):
         """Patches with normalised contrast, drawn before any image is read, as a tensor (m, d)."""
-        height, width, channels = self.image_shape_in_
-        n_rows, n_columns = n_positions((height, width), self.patch_size, self.step)
+        n_rows, n_columns = n_positions(self.image_shape_in_[:2], self.patch_size, self.step)
+        n_channels = 3 if self.color_space == "rgb" else 1
         n_patches = len(images) * n_rows * n_columns
         drawn = np.arange(n_patches)
         if n_patches > self.n_samples:
@@ -280,45 +284,23 @@ class PatchKMeans(ImageTransformer):
         wanted, image_of = np.unique(image_of, return_inverse=True)
         position_of = torch.from_numpy(position_of)
 
-        sample = torch.empty(len(drawn), channels * self.patch_size**2)
+        sample = torch.empty(len(drawn), n_channels * self.patch_size**2)
         place = np.empty(len(wanted), dtype=np.int64)  # of an image in its batch
         for rows, pixels in images[wanted].batches():
             here = np.flatnonzero(np.isin(image_of, rows))
             place[rows] = np.arange(len(rows))
-            batch = self._as_first(to_batch(pixels))
+            batch = self._channels(to_batch(pixels))
             images_here = torch.from_numpy(place[image_of[here]])
             patches = patches_at(batch, images_here, position_of[here], self.patch_size, self.step)
             sample[here] = normalize_contrast(patches, self.contrast_eps / 255**2)
         return sample
 
-    def _as_first(self, batch):
-        """The batch with the size and the channels of the first image seen in `fit`."""
-        height, width, channels = self.image_shape_in_
-        self._check_size(tuple(batch.shape[2:]), (height, width))
-        if batch.shape[1] > channels:
-            raise ValueError(
-                f"{type(self).__name__} got RGB images, but the first image it was fitted on was "
-                "grey; put Grayscale() before it, or fit it with an RGB image as the first"
-            )
-        return batch.expand(-1, channels, -1, -1)
-
-    def _all_sums(self, images):
-        """The sums of all images, float32 (n_images, n_features), not standardised."""
-        device = resolve_device(self.device)
-
-        @torch.inference_mode()
-        def compute(pixels):
-            return self._sums(to_batch(pixels, device)).cpu().numpy()
-
-        if device.type == "cpu":
-            results = images.map_batches(compute)
-        else:
-            batches = images.batches(PIXELS_PER_GPU_BATCH)
-            results = ((rows, compute(pixels)) for rows, pixels in batches)
-        sums = np.empty((len(images), self._n_features_out), dtype=np.float32)
-        for rows, part in results:
-            sums[rows] = part
-        return sums
+    def _channels(self, batch):
+        """What patches are taken of, (b, 3, h, w) or (b, 1, h, w)."""
+        self._check_size(tuple(batch.shape[2:]), self.image_shape_in_[:2])
+        if self.color_space == "rgb":
+            return batch.expand(-1, 3, -1, -1)
+        return rgb_to_grey(batch) if batch.shape[1] == 3 else batch
 
     def _learn_scale(self, sums):
         mean = sums.mean(axis=0, dtype=np.float64)
@@ -333,7 +315,7 @@ class PatchKMeans(ImageTransformer):
         # torch.tensor copies: joblib hands large arrays to its workers read-only
         learned = (self.mean_, self.whitening_, self.words_)
         return patch_k_means(
-            self._as_first(batch),
+            self._channels(batch),
             *(torch.tensor(array, device=batch.device) for array in learned),
             patch_size=self.patch_size,
             step=self.step,

@@ -14,6 +14,8 @@ __all__ = ["DenseSIFT"]
 PHOW_MAGNIFICATION = 6
 PHOW_CONTRAST_THRESHOLD = 0.005
 
+LOW_CONTRAST = ("zero", "drop")
+
 
 class DenseSIFT(Describer):
     """SIFT descriptors on a regular grid, with the geometry of VLFeat; of several sizes, PHOW.
@@ -33,8 +35,11 @@ class DenseSIFT(Describer):
         magnification``. None: not at all. "auto": 6 where there are several sizes, as PHOW; None
         where there is one, as VLFeat's ``dsift``.
     contrast_threshold : float or "auto", default="auto"
-        Descriptors of less mean gradient, of pixels in 0..1, are set to zero. "auto": 0.005 where
-        there are several sizes, as PHOW; 0 where there is one, as VLFeat's ``dsift``.
+        The mean gradient, of pixels in 0..1, below which a descriptor has low contrast. "auto":
+        0.005 where there are several sizes, as PHOW; 0 where there is one, as VLFeat's ``dsift``.
+    low_contrast : {"zero", "drop"}, default="zero"
+        Descriptors of low contrast are set to zero, as in PHOW, so that bags of words count them;
+        or dropped, with those that are zero anyway, which becomes Fisher vectors.
     color : {"grey", "rgb", "opponent"}, default="grey"
         Describe the luminance; each of R, G and B; or the intensity and two opponent colours. The
         last two give descriptors of length 384.
@@ -71,6 +76,7 @@ class DenseSIFT(Describer):
         bin_sizes=(4, 6, 8, 10),
         magnification="auto",
         contrast_threshold="auto",
+        low_contrast="zero",
         color="grey",
         device="cpu",
     ):
@@ -78,11 +84,12 @@ class DenseSIFT(Describer):
         self.bin_sizes = bin_sizes
         self.magnification = magnification
         self.contrast_threshold = contrast_threshold
+        self.low_contrast = low_contrast
         self.color = color
         self.device = device
 
     def _check_params(self):
-        check_choice(self, color=COLORS)
+        check_choice(self, color=COLORS, low_contrast=LOW_CONTRAST)
         check_positive_int(self, "step")
         check_bin_sizes(self)
         if self.magnification not in ("auto", None) and not self.magnification > 0:
@@ -104,6 +111,7 @@ class DenseSIFT(Describer):
             bin_sizes=self.bin_sizes,
             magnification=self.magnification,
             contrast_threshold=self.contrast_threshold,
+            low_contrast=self.low_contrast,
         )
 
 
@@ -114,7 +122,9 @@ def check_bin_sizes(owner):
         refuse(owner, "bin_sizes", "a tuple of positive ints")
 
 
-def describe_grid(batch, *, step, bin_sizes, magnification="auto", contrast_threshold="auto"):
+def describe_grid(
+    batch, *, step, bin_sizes, contrast_threshold, low_contrast, magnification="auto"
+):
     """Descriptors of all sizes of all images of a batch; parameters as of `DenseSIFT`.
 
     Returns
@@ -147,4 +157,8 @@ def describe_grid(batch, *, step, bin_sizes, magnification="auto", contrast_thre
         frames.append(np.stack((grid_x, grid_y, scale, upright), -1).reshape(-1, 4))
     joined = np.concatenate(values, axis=1) if len(values) > 2 else values[-1]
     counts = np.full(b, joined.shape[1])
-    return joined.reshape(-1, c * LENGTH), np.tile(np.concatenate(frames), (b, 1)), counts
+    joined, frames = joined.reshape(-1, c * LENGTH), np.tile(np.concatenate(frames), (b, 1))
+    if low_contrast == "zero":
+        return joined, frames, counts
+    keep = joined.any(axis=1)
+    return joined[keep], frames[keep], keep.reshape(b, -1).sum(axis=1)

@@ -28,6 +28,8 @@ class RootSIFT(SIFT):
         Of "dense": distance of descriptors in pixels.
     bin_sizes : tuple of int, default=(4, 6, 8, 10)
         Of "dense": widths of a cell in pixels.
+    low_contrast : {"zero", "drop"}, default="zero"
+        Of "dense": set descriptors of low contrast to zero, or drop them.
     color : {"grey", "rgb", "opponent"}, default="grey"
         What is described; with three channels, all 384 values are divided by one sum.
     device : str or torch.device, default="cpu"

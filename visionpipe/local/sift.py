@@ -3,7 +3,7 @@
 import torch
 
 from visionpipe.base import check_choice, check_positive_int, refuse
-from visionpipe.local.dense_sift import check_bin_sizes, describe_grid
+from visionpipe.local.dense_sift import LOW_CONTRAST, check_bin_sizes, describe_grid
 from visionpipe.local.describer import COLORS, Describer
 from visionpipe.local.keypoints import describe_keypoints, one_opencv_thread
 
@@ -25,7 +25,7 @@ class SIFT(Describer):
     threshold : float, default=None
         What is too weak for a key point. "fast": difference in grey levels, 1 to 255, default 10.
         "sift": contrast, in 0..1, default 0.04. "dense": the mean gradient below which a descriptor
-        is zero, default as `DenseSIFT`.
+        has low contrast, default as `DenseSIFT`.
     max_keypoints : int, default=None
         Of an image, keep the strongest so many key points; None keeps all. Not of "dense".
     keypoint_size : float, default=7
@@ -37,6 +37,8 @@ class SIFT(Describer):
         Of "dense": distance of descriptors in pixels.
     bin_sizes : tuple of int, default=(4, 6, 8, 10)
         Of "dense": widths of a cell in pixels.
+    low_contrast : {"zero", "drop"}, default="zero"
+        Of "dense": set descriptors of low contrast to zero, or drop them.
     color : {"grey", "rgb", "opponent"}, default="grey"
         Describe the luminance; each of R, G and B; or the intensity and two opponent colours. Key
         points are found in the luminance, in R, or in the intensity. The last two give descriptors
@@ -76,6 +78,7 @@ class SIFT(Describer):
         border=0,
         step=4,
         bin_sizes=(4, 6, 8, 10),
+        low_contrast="zero",
         color="grey",
         device="cpu",
     ):
@@ -86,11 +89,12 @@ class SIFT(Describer):
         self.border = border
         self.step = step
         self.bin_sizes = bin_sizes
+        self.low_contrast = low_contrast
         self.color = color
         self.device = device
 
     def _check_params(self):
-        check_choice(self, detector=tuple(THRESHOLDS), color=COLORS)
+        check_choice(self, detector=tuple(THRESHOLDS), color=COLORS, low_contrast=LOW_CONTRAST)
         if self.threshold is not None and not self.threshold >= 0:
             refuse(self, "threshold", "None or a number of at least 0")
         if self.max_keypoints is not None:
@@ -132,6 +136,7 @@ class SIFT(Describer):
                 step=self.step,
                 bin_sizes=self.bin_sizes,
                 contrast_threshold=self._threshold(),
+                low_contrast=self.low_contrast,
             )
         return describe_keypoints(
             _bytes(batch, signed=self.color == "opponent"),

@@ -1,0 +1,1 @@
+"""Pictures of what the features see, as scikit-learn Display classes."""
