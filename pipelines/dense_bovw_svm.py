@@ -6,7 +6,8 @@ A. Bosch, A. Zisserman and X. Munoz, ICCV 2007, as in VLFeat's ``phow_caltech101
 from sklearn.kernel_approximation import AdditiveChi2Sampler
 from sklearn.pipeline import Pipeline
 
-from visionpipe import BagOfVisualWords, Rescale, RootSIFT, WideLinearSVC
+from pipelines.dense import dense_steps
+from visionpipe import BagOfVisualWords, WideLinearSVC
 
 PARAM_GRID = {
     "words__n_words": [300, 600],
@@ -22,8 +23,7 @@ def build(random_state=None):
     )
     return Pipeline(
         [
-            ("rescale", Rescale((48, 128))),
-            ("sift", RootSIFT(detector="dense", step=4, bin_sizes=(4, 6, 8, 10))),
+            *dense_steps(),
             ("words", words),
             ("chi2", AdditiveChi2Sampler()),
             ("svm", WideLinearSVC(C=10, random_state=random_state)),

@@ -2,7 +2,8 @@
 
 from sklearn.pipeline import Pipeline
 
-from visionpipe import FisherVector, Rescale, RootSIFT, WideLinearSVC
+from pipelines.dense import dense_steps
+from visionpipe import FisherVector, WideLinearSVC
 
 PARAM_GRID = {
     "fisher__n_gaussians": [32, 64],
@@ -18,8 +19,7 @@ def build(random_state=None):
     )
     return Pipeline(
         [
-            ("rescale", Rescale((48, 128))),
-            ("sift", RootSIFT(detector="dense", step=4, bin_sizes=(4, 6, 8, 10))),
+            *dense_steps(),
             ("fisher", fisher),
             ("svm", WideLinearSVC(C=10, random_state=random_state)),
         ]

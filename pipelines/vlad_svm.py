@@ -2,7 +2,8 @@
 
 from sklearn.pipeline import Pipeline
 
-from visionpipe import VLAD, Rescale, RootSIFT, WideLinearSVC
+from pipelines.dense import dense_steps
+from visionpipe import VLAD, WideLinearSVC
 
 PARAM_GRID = {
     "vlad__n_words": [32, 64],
@@ -15,8 +16,7 @@ def build(random_state=None):
     """Return the pipeline, not fitted; `random_state` draws the sample and starts k-means."""
     return Pipeline(
         [
-            ("rescale", Rescale((48, 128))),
-            ("sift", RootSIFT(detector="dense", step=4, bin_sizes=(4, 6, 8, 10))),
+            *dense_steps(),
             ("vlad", VLAD(64, pyramid=(1, 2), n_samples=60_000, random_state=random_state)),
             ("svm", WideLinearSVC(C=10, random_state=random_state)),
         ]
