@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from visionpipe import ImageReadError, Images, Pixels, as_images, load_images, threads
+from visionpipe import ImageReadError, Images, Pixels, Resize, as_images, load_images, threads
 from visionpipe import images as images_module
 
 
@@ -354,3 +354,13 @@ def test_load_images_refuses(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ValueError, match="is a file"):
         load_images(tmp_path / "file")
+
+
+def test_batches_of_a_view_are_bounded_by_what_its_steps_make():
+    small = as_images(np.zeros((100, 4, 4), dtype=np.uint8))
+    for view in (
+        Resize(32).transform(small),
+        Resize(2).transform(as_images(np.zeros((9, 40, 40)))),
+    ):
+        for _, pixels in view.batches(n_pixels=5000):
+            assert len(pixels) * max(pixels[0, ..., 0].size, view._source[0].size) <= 5000

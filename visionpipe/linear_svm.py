@@ -73,7 +73,8 @@ verbose, random_state, max_iter
         names = getattr(self, "feature_names_in_", None)
         coordinates, back = _coordinates(rows)
         super().fit(coordinates, y, sample_weight)
-        self.coef_ = (self.coef_ @ back.T) @ rows
+        # in the precision of the vectors, which would be copied otherwise
+        self.coef_ = ((self.coef_ @ back.T).astype(rows.dtype) @ rows).astype(np.float64)
         self.n_features_in_ = rows.shape[1]
         if names is not None:
             self.feature_names_in_ = names

@@ -12,6 +12,8 @@ from visionpipe.base import check_choice, check_positive_int
 from visionpipe.encoding.encoder import Encoder, l2_normalised, signed_sqrt
 from visionpipe.encoding.words import learn_words
 from visionpipe.kernels.fisher_vector import fisher_statistics, fisher_vector
+from visionpipe.kernels.nearest_words import nearest_words
+from visionpipe.kernels.segment_sum import segment_sum
 
 __all__ = ["FisherVector"]
 
@@ -154,20 +156,33 @@ class FisherVector(Encoder):
 
 
 def _learn_mixture(points, words, rng):
-    """Weights, means and variances of Gaussians that start at words."""
+    """Weights, means and variances of Gaussians that start as the clusters around words."""
+    centre = points.mean(axis=0)  # variances are differences of squares: keep these small
+    points, words = points - centre, words - centre
     least = max(LEAST_VARIANCE * float(points.var(axis=0).mean()), float(np.finfo(np.float32).eps))
+    weights, variances = _clusters(torch.from_numpy(points), torch.from_numpy(words))
     mixture = GaussianMixture(
         len(words),
         covariance_type="diag",
+        weights_init=weights,
         means_init=words,
-        # each Gaussian starts as narrow as can be: the first step assigns points to nearest words
-        init_params="random_from_data",
+        precisions_init=1 / (variances + least),
         reg_covar=least,
         max_iter=N_ITERATIONS,
         random_state=rng,
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # as many iterations as are worth it
-        mixture.fit(points.astype(np.float64))  # variances are differences of large numbers
-    learned = (mixture.weights_, mixture.means_, mixture.covariances_.clip(min=least))
+        mixture.fit(points)
+    learned = (mixture.weights_, mixture.means_ + centre, mixture.covariances_.clip(min=least))
     return tuple(np.ascontiguousarray(array, dtype=np.float32) for array in learned)
+
+
+def _clusters(points, words):
+    """Shares of the points that are nearest to each word, and their variances, (k,) and (k, D)."""
+    nearest, _ = nearest_words(points, words)
+    counts = torch.bincount(nearest, minlength=len(words)).to(torch.float32)
+    squares = segment_sum((points - words[nearest]).square_(), nearest, len(words))
+    variances = squares / counts.clamp(min=1)[:, None]
+    shares = (counts + 1) / (counts + 1).sum()  # none is zero
+    return shares.numpy(), variances.numpy()
