@@ -63,7 +63,7 @@ def test_two_classes_weights_and_names():
 def test_rows_that_repeat_or_are_zero():
     doubled = np.vstack([X, X, np.zeros((3, 300))])
     y = np.concatenate([LABELS, LABELS, ["a", "b", "c"]])
-    found = WideLinearSVC().fit(doubled, y)
+    found = WideLinearSVC(max_iter=100_000).fit(doubled, y)
     assert np.isfinite(found.coef_).all() and found.score(X, LABELS) == 1
     zeros = WideLinearSVC().fit(np.zeros((6, 20)), ["a", "b"] * 3)
     assert not zeros.coef_.any()
@@ -72,6 +72,7 @@ def test_rows_that_repeat_or_are_zero():
 def test_what_linear_svc_does_itself():
     tall = X[:, :10]
     for rows, settings in ((tall, {}), (csr_matrix(X), {}), (X, {"penalty": "l1", "dual": False})):
-        expected = LinearSVC(**settings, random_state=0).fit(rows, LABELS)
-        found = WideLinearSVC(**settings, random_state=0).fit(rows, LABELS)
+        settings = {"max_iter": 100_000, "random_state": 0, **settings}
+        expected = LinearSVC(**settings).fit(rows, LABELS)
+        found = WideLinearSVC(**settings).fit(rows, LABELS)
         np.testing.assert_array_equal(found.coef_, expected.coef_)

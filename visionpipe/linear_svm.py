@@ -70,14 +70,15 @@ verbose, random_state, max_iter
         rows = validate_data(self, X, dtype=[np.float64, np.float32])
         if len(rows) > min(rows.shape[1] - 1, MOST_ROWS):
             return super().fit(X, y, sample_weight)
-        names = getattr(self, "feature_names_in_", None)
         coordinates, back = _coordinates(rows)
-        super().fit(coordinates, y, sample_weight)
+        # as many coordinates as vectors: "auto" would take another solver than for the vectors
+        dual = True if self.dual == "auto" else self.dual
+        machine = LinearSVC(**{**self.get_params(), "dual": dual})
+        machine.fit(coordinates, y, sample_weight)
+        self.classes_, self.intercept_ = machine.classes_, machine.intercept_
+        self.n_iter_ = machine.n_iter_
         # in the precision of the vectors, which would be copied otherwise
-        self.coef_ = ((self.coef_ @ back.T).astype(rows.dtype) @ rows).astype(np.float64)
-        self.n_features_in_ = rows.shape[1]
-        if names is not None:
-            self.feature_names_in_ = names
+        self.coef_ = ((machine.coef_ @ back.T).astype(rows.dtype) @ rows).astype(np.float64)
         return self
 
 

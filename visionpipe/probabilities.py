@@ -7,7 +7,7 @@ from sklearn.pipeline import Pipeline
 __all__ = ["with_probabilities"]
 
 
-def with_probabilities(pipeline, y, *, cv=5):
+def with_probabilities(pipeline, y, *, cv=3):
     """Return a pipeline that has ``predict_proba`` and predicts the same classes.
 
     The last step is calibrated by temperature scaling on its own cross-validated decision values
@@ -20,7 +20,7 @@ def with_probabilities(pipeline, y, *, cv=5):
         Not fitted; its last step a classifier.
     y : array-like of shape (n_images,)
         The classes it is going to be fitted on.
-    cv : int, default=5
+    cv : int, default=3
         Number of folds for the calibration, fewer where a class has fewer images.
 
     Returns
