@@ -6,6 +6,7 @@ from visionpipe.kernels.nearest_words import nearest_words, several_nearest_word
 from visionpipe.kernels.segment_sum import segment_sum
 
 CODES_PER_CHUNK = 1 << 20  # descriptors times words: 4 MB of float32
+LEAST_RIDGE = 1e-20  # for a descriptor that is equal to all of its words
 
 
 def hard_assignment(descriptors, segments, n_segments, words):
@@ -172,8 +173,7 @@ def llc_codes(descriptors, words, *, n_nearest, beta):
     shifted = words[nearest].sub_(descriptors[:, None])  # (m, n_nearest, d)
     covariance = torch.bmm(shifted, shifted.transpose(1, 2))
     diagonal = covariance.diagonal(dim1=1, dim2=2)
-    # the smallest number keeps a descriptor that is equal to all of its words from being singular
-    ridge = diagonal.sum(1, keepdim=True).mul_(beta).add_(torch.finfo(torch.float32).tiny)
+    ridge = diagonal.sum(1, keepdim=True).mul_(beta).add_(LEAST_RIDGE)
     diagonal.add_(ridge)
     codes = torch.linalg.solve(covariance, torch.ones_like(covariance[..., 0]))
     return nearest, codes.div_(codes.sum(1, keepdim=True))
