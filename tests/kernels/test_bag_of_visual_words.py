@@ -34,7 +34,7 @@ def test_llc_of_a_word_and_of_words_that_are_alike():
     same = torch.ones(6, 16)
     for descriptors in (same[:2], 2 * same[:2]):
         _, codes = llc_codes(descriptors, same, n_nearest=5, beta=1e-4)
-        np.testing.assert_allclose(codes, np.full((2, 5), 0.2), atol=1e-5)
+        np.testing.assert_allclose(codes, np.full((2, 5), 0.2), atol=1e-3)
 
 
 def test_triangle_in_chunks(monkeypatch):
