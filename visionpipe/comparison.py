@@ -228,7 +228,7 @@ def _to_row(name, results):
 
 # -------------------------------------------------------------------------------- as a table
 
-_COLUMNS = "{:<16} {:>15} {:>10} {:>15} {:>12}"
+_COLUMNS = "{:<20} {:>15} {:>10} {:>15} {:>12}"
 
 
 def table_header():
@@ -240,7 +240,7 @@ def table_header():
 def table_row(row):
     """One line of the table."""
     if row.error is not None:
-        return f"{row.pipeline:<16} failed: {row.error}"
+        return f"{row.pipeline:<20} failed: {row.error}"
     return _COLUMNS.format(
         row.pipeline,
         f"{100 * row.accuracy:.2f} ± {100 * row.accuracy_sd:.2f}",

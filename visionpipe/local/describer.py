@@ -19,6 +19,7 @@ __all__ = ["COLORS", "Describer"]
 
 COLORS = ("grey", "rgb", "opponent")
 PIXELS_PER_BATCH = 1 << 17  # half of what features take: dense SIFT makes nine planes of them
+BYTES_IN_ADVANCE = 1 << 30
 
 
 class Describer(
@@ -104,10 +105,7 @@ class Describer(
 
 
 class _GrowingRows:
-    """Rows that are appended part by part, and never in memory twice.
-
-    Memory for the whole is asked for with the first part, and is only taken as it is filled.
-    """
+    """Rows that are appended part by part, and are never in memory twice."""
 
     def __init__(self):
         self._memory, self._n = None, 0
@@ -115,10 +113,13 @@ class _GrowingRows:
     def append(self, part, n_parts):
         """Append a part; the first tells how much is to come, were all `n_parts` like it."""
         if self._memory is None:
-            self._memory = np.empty((int(len(part) * n_parts), *part.shape[1:]), part.dtype)
+            # what is asked for in advance counts only from when it is written to
+            most = BYTES_IN_ADVANCE // part[:1].nbytes if len(part) else 0
+            n_rows = max(len(part), min(int(len(part) * n_parts), most))
+            self._memory = np.empty((n_rows, *part.shape[1:]), part.dtype)
         end = self._n + len(part)
-        if end > len(self._memory):
-            self._memory.resize((end + end // 4, *part.shape[1:]), refcheck=False)
+        if end > len(self._memory):  # large arrays grow in place
+            self._memory.resize((end + end // 8, *part.shape[1:]), refcheck=False)
         self._memory[self._n : end] = part
         self._n = end
 
