@@ -1,6 +1,5 @@
 """Key points and their SIFT descriptors through OpenCV; the one file that calls it."""
 
-import math
 from contextlib import contextmanager
 
 import cv2
@@ -49,31 +48,63 @@ def describe_keypoints(batch, *, detector, threshold, max_keypoints, keypoint_si
     """
     mask = _inside(batch.shape[2:], border)
     if detector == "fast":
-        finder, sift = cv2.FastFeatureDetector_create(int(threshold)), cv2.SIFT_create()
+        sift, fast = cv2.SIFT_create(), cv2.FastFeatureDetector_create(int(threshold))
     else:
-        finder, sift = None, cv2.SIFT_create(max_keypoints or 0, contrastThreshold=threshold)
+        sift = cv2.SIFT_create(max_keypoints or 0, contrastThreshold=threshold)
     values = [np.empty((0, batch.shape[1] * LENGTH), dtype=np.uint8)]
-    frames, counts = [], []
+    tables, counts = [np.empty((0, 5))], []
     for channels in batch:
-        if finder is None:
-            found, described = sift.detectAndCompute(channels[0], mask)
-            chosen = _strongest(found, max_keypoints)
-            keypoints = [found[i] for i in chosen]
-            described = [] if described is None else [described[chosen]]
-        else:
-            found = finder.detect(channels[0], mask)
-            keypoints = [found[i] for i in _strongest(found, max_keypoints)]
-            for keypoint in keypoints:  # FAST itself says neither size nor angle
-                keypoint.size, keypoint.angle = keypoint_size, 0
+        if detector == "fast":
+            keypoints, table = _corners(fast, channels[0], mask, max_keypoints, keypoint_size)
             described = []
+        else:
+            keypoints, table, described = _extrema(sift, channels[0], mask, max_keypoints)
         counts.append(len(keypoints))
         if keypoints:
             rest = channels[len(described) :]
             described += [sift.compute(channel, keypoints)[1] for channel in rest]
             values.append(np.concatenate(described, axis=1).astype(np.uint8))
-            frames += [(*k.pt, CELLS_PER_SIZE * k.size, math.radians(k.angle)) for k in keypoints]
-    frames = np.array(frames, dtype=np.float32).reshape(-1, 4)
-    return np.concatenate(values), frames, np.array(counts)
+            tables.append(table)
+    return np.concatenate(values), _frames(np.concatenate(tables)), np.array(counts)
+
+
+def _corners(fast, image, mask, n, size):
+    """FAST's strongest corners, with the size and the angle that it does not say."""
+    found = fast.detect(image, mask)
+    table = _table(found)
+    chosen = _strongest(table, n)
+    keypoints, table = [found[i] for i in chosen], table[chosen]
+    for keypoint in keypoints:
+        keypoint.size, keypoint.angle = size, 0
+    table[:, 2:4] = size, 0
+    return keypoints, table
+
+
+def _extrema(sift, image, mask, n):
+    """SIFT's strongest key points and, found on the way, their descriptors in this image."""
+    found, described = sift.detectAndCompute(image, mask)
+    table = _table(found)
+    chosen = _strongest(table, n)
+    described = [described[chosen]] if found else []
+    return [found[i] for i in chosen], table[chosen], described
+
+
+def _table(keypoints):
+    """Numbers of key points: x, y, size, angle and response, (m, 5)."""
+    rows = [(*k.pt, k.size, k.angle, k.response) for k in keypoints]
+    return np.array(rows, dtype=np.float64).reshape(-1, 5)
+
+
+def _strongest(table, n):
+    """Rows of the n of largest response, strongest first; of equals, the upper and left."""
+    x, y, size, angle, response = table.T
+    return np.lexsort((angle, size, x, y, -response))[:n]
+
+
+def _frames(table):
+    """Frames of `Descriptors`: x, y, width of a cell, angle in radians."""
+    x, y, size, angle, _ = table.T
+    return np.column_stack((x, y, CELLS_PER_SIZE * size, np.radians(angle))).astype(np.float32)
 
 
 def _inside(size, border):
@@ -83,9 +114,3 @@ def _inside(size, border):
     mask = np.zeros(size, dtype=np.uint8)
     mask[border:-border, border:-border] = 255
     return mask
-
-
-def _strongest(keypoints, n):
-    """Positions of the n of largest response, strongest first; of equals, the upper and left."""
-    keys = np.array([(k.angle, k.size, *k.pt, -k.response) for k in keypoints]).reshape(-1, 5)
-    return np.lexsort(keys.T)[:n]
