@@ -105,7 +105,28 @@ class TakesImages:
 
 
 class GivesNoColumns:
-    """Mixin of the transformers whose output is not a table: images, or sets of descriptors."""
+    """Mixin of the transformers whose output is not a table: images, or sets of descriptors.
+
+    They learn nothing. A subclass has ``_check_params()``.
+    """
+
+    def fit(self, X, y=None):
+        """Check the parameters and note the first image's shape; nothing else is learned.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        self._check_params()
+        self.image_shape_in_ = as_images(X, owner=type(self).__name__).first_shape()
+        return self
 
     def set_output(self, *, transform=None):
         """Do nothing: what comes out is no table, whatever container vectors come in.

@@ -26,23 +26,8 @@ class ImageStep(
 ):
     """Base of the steps. A subclass has ``_step()``: a picklable map of pixels (b, h, w, c)."""
 
-    def fit(self, X, y=None):
-        """Check the parameters and note the first image's shape; nothing else is learned.
-
-        Parameters
-        ----------
-        X : array-like of images
-            Anything `as_images` takes.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
+    def _check_params(self):
         self._step()
-        self.image_shape_in_ = as_images(X, owner=type(self).__name__).first_shape()
-        return self
 
     def transform(self, X):
         """Return the images with this step applied whenever they are read.

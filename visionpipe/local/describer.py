@@ -36,24 +36,6 @@ class Describer(
 
     _root = False
 
-    def fit(self, X, y=None):
-        """Check the parameters and note the first image's shape; nothing else is learned.
-
-        Parameters
-        ----------
-        X : array-like of images
-            Anything `as_images` takes.
-        y : None
-            Ignored.
-
-        Returns
-        -------
-        self
-        """
-        self._check_params()
-        self.image_shape_in_ = as_images(X, owner=type(self).__name__).first_shape()
-        return self
-
     def transform(self, X):
         """Describe each image.
 
