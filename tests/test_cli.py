@@ -35,7 +35,7 @@ def folder(tmp_path_factory):
     for label, level in (("night", 40), ("noon", 200)):
         (folder / label).mkdir()
         for i in range(6):
-            shape = (60 + i, 80, 3) if i % 3 else (60, 80 + i)
+            shape = (120 + i, 160, 3) if i % 3 else (120, 160 + i)
             pixels = np.clip(rng.normal(level, 20, shape), 0, 255).astype(np.uint8)
             Image.fromarray(pixels).save(folder / label / f"{i}.png")
     return folder

@@ -105,11 +105,9 @@ def test_rows_come_one_by_one_and_folds_are_counted():
 def test_processes_give_the_same_rows():
     model = {"hog": make_pipeline(HOG(), SVC())}
     one, two = (compare(model, X, Y, cv=3, n_jobs=n_jobs)[0] for n_jobs in (1, 2))
-    assert (one.accuracy, one.accuracy_sd, one.model_bytes) == (
-        two.accuracy,
-        two.accuracy_sd,
-        two.model_bytes,
-    )
+    assert (one.accuracy, one.accuracy_sd) == (two.accuracy, two.accuracy_sd)
+    # pickle writes a string once if it is one object, which differs between processes
+    assert one.model_bytes == pytest.approx(two.model_bytes, rel=0.01)
 
 
 @pytest.mark.parametrize(

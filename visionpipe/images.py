@@ -214,11 +214,11 @@ class Images(Sequence):
         if isinstance(self._source, list):
             groups = self._groups(n_pixels)
             return map_ahead(lambda group: (group[0], function(group[1])), groups)
-        if len(self) == 0:
-            return iter(())
-        # the larger of what is read and of what the steps make of it
-        shapes = (self._source.shape[1:], self.first_shape())
-        pixels_of_an_image = max(height * width for height, width, _ in shapes)
+        height, width = self._source.shape[1:3]
+        pixels_of_an_image = height * width
+        if self._steps and len(self):  # what they make of an image may be larger
+            height, width, _ = self.first_shape()
+            pixels_of_an_image = max(pixels_of_an_image, height * width)
         ranges = _ranges(len(self), max(1, n_pixels // pixels_of_an_image))
         return map_ahead(lambda rows: (np.array(rows), function(self._read(rows))), ranges)
 
