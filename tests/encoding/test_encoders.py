@@ -11,6 +11,7 @@ from sklearn.mixture import GaussianMixture
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
+from threadpoolctl import threadpool_limits
 
 from visionpipe import (
     SIFT,
@@ -328,6 +329,16 @@ def test_same_seed_same_bits(encoder):
     np.testing.assert_array_equal(clone(encoder).fit(SETS).transform(SETS), expected)
     other = clone(encoder).set_params(random_state=1).fit(SETS).transform(SETS)
     assert (other != expected).any()
+
+
+@every
+def test_the_number_of_threads_decides_nothing(encoder):
+    sets = sets_of([3000, 2500])
+    results = []
+    for limit in (1, 2):
+        with threadpool_limits(limit):
+            results.append(clone(encoder).fit(sets).transform(sets))
+    np.testing.assert_array_equal(*results)
 
 
 @every

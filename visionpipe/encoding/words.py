@@ -10,7 +10,6 @@ from sklearn.utils import check_random_state
 from threadpoolctl import threadpool_limits
 
 from visionpipe.kernels.k_means import k_means
-from visionpipe.threads import n_threads
 
 # For 400 words of 100,000 whitened patches of CIFAR-10, 20 iterations from a random start come
 # within 0.3 % of the sum of squares after the 50 of Coates, Lee and Ng (2011); k-means++ and 50
@@ -27,8 +26,7 @@ def learn_words(sample, n_words, *, random_state, device, owner):
         May come back changed by rounding.
     n_words : int
     random_state : int, RandomState or None
-        Draws the start. The same seed gives the same bits on the same CPU with the same number of
-        threads (one, or more than one).
+        Draws the start. The same seed gives the same bits on the same CPU.
     device : torch.device
         On a CPU, `sklearn.cluster.KMeans` does the work; else `visionpipe.kernels.k_means`.
     owner : str
@@ -114,12 +112,10 @@ def _learn_on_cpu(sample, n_words, rng):
         random_state=rng,
         copy_x=False,  # the mean is taken from the sample in place, and added again
     )
-    # The threads of KMeans add up their parts of the sums in order of arrival. Two parts have the
-    # same sum in either order; of more, timing would decide the last bits.
-    with (
-        threadpool_limits(min(2, n_threads()), user_api="openmp"),
-        warnings.catch_warnings(),
-    ):
+    # The threads of KMeans each add up a part of the sums, in order of arrival: their number, and of
+    # more than two also timing, would decide the last bits. With one, a seed gives the same words in
+    # a worker of joblib and outside, for up to twice the time.
+    with threadpool_limits(1, user_api="openmp"), warnings.catch_warnings():
         # fewer distinct descriptors than words: blank images, for instance
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
         return np.asarray(model.fit(sample).cluster_centers_, dtype=np.float32)
