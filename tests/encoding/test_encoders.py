@@ -433,7 +433,7 @@ def test_bad_descriptors(encoder):
             r"SIFT\(detector='fast', threshold=30\) found none; lower .* threshold",
         ),
         (RootSIFT(detector="sift"), r"RootSIFT\(detector='sift', threshold=0.04\) found none"),
-        (DenseSIFT(bin_sizes=(20, 30)), "needs images of at least 61x61 pixels, found none"),
+        (DenseSIFT(bin_sizes=(20, 30)), "needs images of at least 76x76 pixels, found none"),
     ],
 )
 def test_no_key_points_in_the_training_set(describer, message):

@@ -182,7 +182,8 @@ def test_tiny_images_have_none(estimator):
         found = estimator.fit_transform(COLOUR_CROPS[:, :size, :size])
         assert np.isfinite(found.values).all() and found.shape == (len(COLOUR_CROPS),)
         assert found.n_features in (128, 384)
-    assert DenseSIFT().fit_transform(CROPS[:, :12, :60]).counts.tolist() == [0] * len(CROPS)
+    assert DenseSIFT().fit_transform(CROPS[:, :21, :60]).counts.tolist() == [0] * len(CROPS)
+    assert DenseSIFT().fit_transform(CROPS[:, :22, :60]).counts.min() > 0
 
 
 def test_low_contrast_is_zero_or_dropped():

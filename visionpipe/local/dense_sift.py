@@ -22,7 +22,8 @@ class DenseSIFT(Describer):
 
     A descriptor is 4x4 cells of `bin_size` pixels with 8 orientations each, upright. Grids of
     several sizes are laid so that the centres of their first descriptors fall together (up to half
-    a pixel). An image smaller than a descriptor has none of that size.
+    a pixel), as far from the rim as the largest size wants. An image has no descriptors of a size
+    that does not fit.
 
     Parameters
     ----------
@@ -39,7 +40,7 @@ class DenseSIFT(Describer):
         0.005 where there are several sizes, as PHOW; 0 where there is one, as VLFeat's ``dsift``.
     low_contrast : {"zero", "drop"}, default="zero"
         Descriptors of low contrast are set to zero, as in PHOW, so that bags of words count them;
-        or dropped, with those that are zero anyway, which becomes Fisher vectors.
+        or dropped, with those that are zero anyway, which suits Fisher vectors.
     color : {"grey", "rgb", "opponent"}, default="grey"
         Describe the luminance; each of R, G and B; or the intensity and two opponent colours. The
         last two give descriptors of length 384.
@@ -98,7 +99,8 @@ class DenseSIFT(Describer):
             refuse(self, "contrast_threshold", "'auto' or a number of at least 0")
 
     def _origin(self):
-        least, _ = least_size(min(self.bin_sizes))
+        sizes = self.bin_sizes
+        least = min(least_size(size, first_centre(size, sizes))[0] for size in sizes)
         return (
             f"DenseSIFT(bin_sizes={tuple(self.bin_sizes)}), which needs images of at least "
             f"{least}x{least} pixels,"
@@ -120,6 +122,11 @@ def check_bin_sizes(owner):
     sizes = np.asarray(owner.bin_sizes)
     if sizes.ndim != 1 or len(sizes) == 0 or sizes.dtype.kind not in "iu" or sizes.min() < 1:
         refuse(owner, "bin_sizes", "a tuple of positive ints")
+
+
+def first_centre(bin_size, bin_sizes):
+    """Row and column of the first cell's centre, so that the descriptors of all sizes coincide."""
+    return 3 * (max(bin_sizes) - bin_size) // 2
 
 
 def describe_grid(
@@ -144,7 +151,7 @@ def describe_grid(
     frames = [np.empty((0, 4), dtype=np.float32)]
     for bin_size in bin_sizes:
         grid = {"step": int(step), "bin_size": int(bin_size)}
-        grid["first"] = 3 * (max(bin_sizes) - bin_size) // 2
+        grid["first"] = first_centre(int(bin_size), bin_sizes)
         y, x = grid_centres(size, **grid)
         if not (y and x):
             continue
