@@ -394,6 +394,7 @@ def test_blank_descriptors(encoder):
     assert np.isfinite(encoder.fit(SETS).transform(blank)).all()
 
 
+@pytest.mark.filterwarnings("error")  # torch warns of arrays that are read-only
 @every
 def test_memory_maps_and_root_descriptors(encoder, tmp_path):
     import joblib
@@ -404,8 +405,14 @@ def test_memory_maps_and_root_descriptors(encoder, tmp_path):
     expected = clone(encoder).fit(root).transform(root)
     joblib.dump(root, tmp_path / "root.joblib")
     mapped = joblib.load(tmp_path / "root.joblib", mmap_mode="r")
-    np.testing.assert_array_equal(clone(encoder).fit(mapped).transform(mapped), expected)
+    fitted = clone(encoder).fit(mapped)
+    np.testing.assert_array_equal(fitted.transform(mapped), expected)
+    joblib.dump(fitted, tmp_path / "encoder.joblib")
+    fitted = joblib.load(tmp_path / "encoder.joblib", mmap_mode="r")
+    np.testing.assert_array_equal(fitted.transform(mapped), expected)
     floats = Descriptors(root.values, root.offsets, frames=frames, image_sizes=root.image_sizes)
+    joblib.dump(floats, tmp_path / "floats.joblib")
+    floats = joblib.load(tmp_path / "floats.joblib", mmap_mode="r")
     np.testing.assert_allclose(clone(encoder).fit(floats).transform(floats), expected, atol=1e-5)
 
 

@@ -282,7 +282,7 @@ def _nearest_candidates(parts, encoder, n_patches):
 
     No more is kept than what may be shown in the end, so that memory does not grow with the images.
     """
-    words = torch.from_numpy(encoder.words_).to(resolve_device(encoder.device))
+    words = torch.tensor(encoder.words_, device=resolve_device(encoder.device))
     counts, nearest = np.zeros(len(words), dtype=np.int64), np.empty(0, dtype=CANDIDATE)
     for first, sets in parts:
         _check_descriptors(sets, encoder)

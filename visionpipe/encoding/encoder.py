@@ -118,7 +118,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         @torch.inference_mode()
         def pool(images):
             rows = slice(*sets.offsets[[images.start, images.stop]])
-            values = torch.from_numpy(np.ascontiguousarray(sets.read(rows), dtype=np.float32))
+            values = torch.from_numpy(np.array(sets.read(rows), dtype=np.float32))
             segments = np.repeat(np.arange(len(images)), sets.counts[images.start : images.stop])
             positions = None
             if located:
@@ -135,8 +135,11 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         yield from map_ahead(pool, runs) if device.type == "cpu" else map(pool, runs)
 
     def _tensor(self, name, like):
-        """Return a learned array as a tensor on the device of another."""
-        return torch.from_numpy(getattr(self, name)).to(like.device)
+        """Return a learned array as a tensor on the device of another.
+
+        It is copied: joblib hands large arrays to its workers read-only, which torch warns of.
+        """
+        return torch.tensor(getattr(self, name), device=like.device)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -113,8 +113,8 @@ def _learn_on_cpu(sample, n_words, rng):
         copy_x=False,  # the mean is taken from the sample in place, and added again
     )
     # The threads of KMeans each add up a part of the sums, in order of arrival: their number, and
-    # of more than two also timing, would decide the last bits. With one, a seed gives the same words
-    # in a worker of joblib and outside, for up to twice the time.
+    # of more than two also timing, would decide the last bits. With one, a seed gives the same
+    # words in a worker of joblib and outside, for up to twice the time.
     with threadpool_limits(1, user_api="openmp"), warnings.catch_warnings():
         # fewer distinct descriptors than words: blank images, for instance
         warnings.filterwarnings("ignore", "Number of distinct clusters", ConvergenceWarning)
