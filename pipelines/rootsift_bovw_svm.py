@@ -4,12 +4,11 @@ from sklearn.pipeline import Pipeline
 
 from visionpipe import BagOfVisualWords, Rescale, RootSIFT, WideLinearSVC
 
-PARAM_GRID = {
-    "sift__detector": ["fast", "sift"],
-    "words__n_words": [200, 500],
-    "words__pyramid": [(1,), (1, 2)],
-    "svm__C": [1, 10],
-}
+SEARCHED = {"words__n_words": [200, 500], "words__pyramid": [(1,), (1, 2)], "svm__C": [1, 10]}
+PARAM_GRID = [
+    {"sift__detector": ["fast"], "sift__threshold": [5, 10], **SEARCHED},
+    {"sift__detector": ["sift"], "sift__threshold": [0.02], **SEARCHED},
+]
 
 
 def build(random_state=None):

@@ -32,6 +32,15 @@ def test_grids_name_parameters_that_exist(name):
         clone(module.build(random_state=0)).set_params(**point)
 
 
+@pytest.mark.parametrize("name", ["sift_bovw_svm", "rootsift_bovw_svm", "dense_bovw_svm"])
+def test_every_point_of_a_grid_finds_descriptors(name):
+    module = pipelines.get(name)
+    for point in ParameterGrid(module.PARAM_GRID):
+        model = clone(module.build()).set_params(**point)
+        found = model[:2].fit_transform(FACES.images[::10])
+        assert found.counts.sum() > 400 and (found.counts > 0).mean() > 0.7
+
+
 @pytest.mark.parametrize("name", pipelines.all_pipelines())
 def test_seeds_decide(name):
     build = pipelines.get(name).build

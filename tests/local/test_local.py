@@ -238,7 +238,8 @@ def test_floats_equal_bytes():
     ("estimator", "message"),
     [
         (SIFT(detector="orb"), "detector must be one of 'fast', 'sift', 'dense'"),
-        (SIFT(threshold=-1), "threshold must be None or a number of at least 0"),
+        (SIFT(threshold=-1), r"threshold must be None or, for 'fast', a number in 0..255"),
+        (SIFT(detector="sift", threshold=5), r"for 'sift', a number in 0..1"),
         (SIFT(max_keypoints=0), "max_keypoints must be a positive int"),
         (SIFT(keypoint_size=0), "keypoint_size must be a positive number"),
         (RootSIFT(border=-1), r"RootSIFT\(border=-1\): border must be"),

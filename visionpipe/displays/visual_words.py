@@ -180,7 +180,7 @@ class VisualWordsDisplay:
         """
         n_columns = max(1, *map(len, self.patches))
         size = self.patches[0].shape[1]
-        inches = (0.8 * n_columns + 0.8, 0.9 * len(self.words) + 0.1)
+        inches = (0.8 * n_columns + 1.2, 0.9 * len(self.words) + 0.1)
         self.ax_ = get_axes(self, ax, figsize=inches)
         self.figure_ = self.ax_.figure
         height, width = size + size // 4, size + size // 12  # of a place, with its margins

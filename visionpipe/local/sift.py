@@ -11,6 +11,7 @@ __all__ = ["SIFT"]
 
 # OpenCV's: difference in grey levels of FAST; contrast of the difference of Gaussians of SIFT
 THRESHOLDS = {"fast": 10, "sift": 0.04, "dense": "auto"}
+MOST_THRESHOLDS = {"fast": 255, "sift": 1, "dense": 1}
 
 
 class SIFT(Describer):
@@ -23,9 +24,9 @@ class SIFT(Describer):
         are described upright at `keypoint_size`. "sift": extrema of differences of Gaussians, with
         size and direction. "dense": every `step` pixels, as `DenseSIFT`.
     threshold : float, default=None
-        What is too weak for a key point. "fast": difference in grey levels, 1 to 255, default 10.
-        "sift": contrast, in 0..1, default 0.04. "dense": the mean gradient below which a descriptor
-        has low contrast, default as `DenseSIFT`.
+        What is too weak for a key point. "fast": difference in grey levels, 0 to 255, default 10.
+        "sift": contrast, in 0..1, default 0.04. "dense": the mean gradient, in 0..1, below which a
+        descriptor has low contrast, default as `DenseSIFT`.
     max_keypoints : int, default=None
         Of an image, keep the strongest so many key points; None keeps all. Not of "dense".
     keypoint_size : float, default=7
@@ -95,8 +96,9 @@ class SIFT(Describer):
 
     def _check_params(self):
         check_choice(self, detector=tuple(THRESHOLDS), color=COLORS, low_contrast=LOW_CONTRAST)
-        if self.threshold is not None and not self.threshold >= 0:
-            refuse(self, "threshold", "None or a number of at least 0")
+        most = MOST_THRESHOLDS[self.detector]
+        if self.threshold is not None and not 0 <= self.threshold <= most:
+            refuse(self, "threshold", f"None or, for {self.detector!r}, a number in 0..{most}")
         if self.max_keypoints is not None:
             check_positive_int(self, "max_keypoints")
         if not self.keypoint_size > 0:
