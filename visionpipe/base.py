@@ -55,6 +55,34 @@ def to_batch(pixels, device="cpu"):
     return torch.from_numpy(pixels).permute(0, 3, 1, 2).to(device)
 
 
+def map_on_device(images, device, function, **batch_size):
+    """Apply a function to batches of images as tensors on a device, on a CPU by threads.
+
+    Parameters
+    ----------
+    images : Images
+    device : torch.device
+    function : callable
+        Of a tensor (b, c, h, w), uint8 or float32.
+    **batch_size : int
+        ``n_pixels`` of `Images.map_batches`, for a CPU.
+
+    Yields
+    ------
+    rows : ndarray of int of shape (b,)
+    result : object
+        What `function` returned.
+    """
+
+    @torch.inference_mode()  # spares torch its bookkeeping for gradients, 5 % and more
+    def on_device(pixels):
+        return function(to_batch(pixels, device))
+
+    if device.type == "cpu":
+        return images.map_batches(on_device, **batch_size)
+    return ((rows, on_device(pixels)) for rows, pixels in images.batches(PIXELS_PER_GPU_BATCH))
+
+
 def check_choice(owner, **choices):
     """Raise a ValueError unless each parameter's value is among those allowed.
 
@@ -214,17 +242,9 @@ class ImageTransformer(
 
     def _compute_rows(self, images, compute):
         """Rows (n, f) that a function makes of batches of images, tensors (b, c, h, w)."""
-        device = resolve_device(self.device)
-
-        @torch.inference_mode()  # spares torch its bookkeeping for gradients, 5 % and more
-        def compute_part(pixels):
-            return compute(to_batch(pixels, device)).cpu().numpy()
-
-        if device.type == "cpu":
-            results = images.map_batches(compute_part)
-        else:
-            batches = images.batches(PIXELS_PER_GPU_BATCH)
-            results = ((rows, compute_part(pixels)) for rows, pixels in batches)
+        results = map_on_device(
+            images, resolve_device(self.device), lambda batch: compute(batch).cpu().numpy()
+        )
         vectors = None
         for rows, part in results:
             if vectors is None:

@@ -137,9 +137,13 @@ class BagOfVisualWords(Encoder):
         if self.assignment == "soft":
             self.sigma_ = self.sigma or _spread(sample, self.words_, device)
         if self.weighting == "tfidf":
-            self._tile_size = self.n_words
             self.idf_ = self._inverse_document_frequencies(sets)
-        return self.n_words, self.n_words
+
+    @property
+    def _tile_size(self):
+        return len(self.words_)
+
+    _cell_size = _tile_size
 
     def _inverse_document_frequencies(self, sets):
         n_with = sum((cells[:, 0] > 0).sum(0) for _, cells in self._pooled(sets, [(1, 1)]))

@@ -24,9 +24,9 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     A subclass has parameters ``pyramid``, ``n_samples``, ``random_state`` and ``device``, and
 
     - ``_check_params()``;
-    - ``_learn(sets, rows, rng, device)``, which learns from the descriptors in some rows of `sets`
-      and returns the length of what `_tile_statistics` gives for a tile and of what `_finish` makes
-      of it for a cell;
+    - ``_learn(sets, rows, rng, device)``, which learns from the descriptors in some rows of `sets`;
+    - properties ``_tile_size`` and ``_cell_size``: how many numbers `_tile_statistics` gives for a
+      tile, and how many `_finish` makes of them for a cell;
     - ``_tile_statistics(values, positions, segments, n_segments)``: from descriptors (m, d),
       positions (m, 2) and the segment of each, what is pooled, (n_segments, ...);
     - ``_finish(cells)``, from what is pooled over cells (b, n_cells, ...) to vectors (b, f).
@@ -66,8 +66,8 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         rng = check_random_state(self.random_state)
         rows = sets.sample(self.n_samples, rng)
         self.descriptor_length_ = sets.n_features
-        self._tile_size, cell_size = self._learn(sets, rows, rng, resolve_device(self.device))
-        self._n_features_out = n_cells * cell_size
+        self._learn(sets, rows, rng, resolve_device(self.device))
+        self._n_features_out = n_cells * self._cell_size
         return self
 
     def transform(self, X):

@@ -121,7 +121,14 @@ class FisherVector(Encoder):
             points, self.n_gaussians, random_state=rng, device=device, owner=type(self).__name__
         )
         self.weights_, self.means_, self.variances_ = _learn_mixture(points, words, rng)
-        return self.n_gaussians * (1 + 2 * points.shape[1]), 2 * self.means_.size
+
+    @property
+    def _tile_size(self):
+        return len(self.weights_) + 2 * self.means_.size
+
+    @property
+    def _cell_size(self):
+        return 2 * self.means_.size
 
     def _learn_projection(self, sample):
         most = min(sample.shape)

@@ -90,7 +90,12 @@ class VLAD(Encoder):
         self.words_ = learn_words(
             sample, self.n_words, random_state=rng, device=device, owner=owner
         )
-        return self.words_.size, self.words_.size
+
+    @property
+    def _tile_size(self):
+        return self.words_.size
+
+    _cell_size = _tile_size
 
     def _tile_statistics(self, values, positions, segments, n_segments):
         return vlad(values, segments, n_segments, self._tensor("words_", values))

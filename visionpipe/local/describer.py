@@ -1,16 +1,9 @@
 """What the local descriptors share: images in, `Descriptors` out."""
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from visionpipe.base import (
-    PIXELS_PER_GPU_BATCH,
-    GivesNoColumns,
-    TakesImages,
-    resolve_device,
-    to_batch,
-)
+from visionpipe.base import GivesNoColumns, TakesImages, map_on_device, resolve_device
 from visionpipe.descriptors import Descriptors
 from visionpipe.images import as_images
 from visionpipe.kernels.color import rgb_to_grey, rgb_to_opponent, to_unit
@@ -52,18 +45,12 @@ class Describer(
         """
         self._check_params()
         images = as_images(X, owner=type(self).__name__)
+
+        def describe(batch):
+            return tuple(batch.shape[2:]), self._describe(_channels(batch, self.color))
+
         device = resolve_device(self.device)
-
-        @torch.inference_mode()
-        def describe(pixels):
-            channels = _channels(to_batch(pixels, device), self.color)
-            return pixels.shape[1:3], self._describe(channels)
-
-        if device.type == "cpu":
-            results = images.map_batches(describe, PIXELS_PER_BATCH)
-        else:
-            batches = images.batches(PIXELS_PER_GPU_BATCH)
-            results = ((rows, describe(pixels)) for rows, pixels in batches)
+        results = map_on_device(images, device, describe, n_pixels=PIXELS_PER_BATCH)
         return self._collect(results, len(images))
 
     def _collect(self, results, n_images):
