@@ -32,3 +32,5 @@ from .steps import Grayscale as Grayscale
 from .steps import Rescale as Rescale
 from .steps import Resize as Resize
 from .steps import Unflatten as Unflatten
+from .store import FeatureStore as FeatureStore
+from .store import use_store as use_store

@@ -5,6 +5,8 @@ import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from visionpipe.images import as_images
+from visionpipe.kernels import versions
+from visionpipe.once import HEAD, compute_once, store_for
 
 PIXELS_PER_GPU_BATCH = 1 << 24  # enough to fill a large GPU, 200 MB of RGB float32
 
@@ -81,6 +83,38 @@ def map_on_device(images, device, function, **batch_size):
     if device.type == "cpu":
         return images.map_batches(on_device, **batch_size)
     return ((rows, on_device(pixels)) for rows, pixels in images.batches(PIXELS_PER_GPU_BATCH))
+
+
+def identity(estimator):
+    """Describe all that decides what an estimator makes of an image, but for what it has learned.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Its class has ``_kernels``, names of the kernels that compute for it, and ``_version``,
+        raised whenever what the class itself does with them changes.
+
+    Returns
+    -------
+    str
+        Class, parameters and versions. Where it computes and keeps things does not matter.
+    """
+    parameters = {
+        name: _plain(value)
+        for name, value in sorted(estimator.get_params(deep=False).items())
+        if name not in ("device", "store", "random_state")
+    }
+    shown = ", ".join(f"{name}={value!r}" for name, value in parameters.items())
+    cls = type(estimator)
+    of_kernels = " ".join(f"{name} {version}" for name, version in versions(*cls._kernels).items())
+    return f"{cls.__module__}.{cls.__qualname__} {cls._version}({shown}) by {of_kernels}"
+
+
+def _plain(value):
+    """Turn numbers of numpy into those of Python, and sequences into tuples."""
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    return tuple(map(_plain, value)) if isinstance(value, (list, tuple)) else value
 
 
 def check_choice(owner, **choices):
@@ -190,12 +224,14 @@ class ImageTransformer(
 ):
     """Base of the stateless transformers that turn each image into one vector.
 
-    A subclass has a parameter ``device``, a method ``_check_params()`` and a method
-    ``_vectors(batch)`` that maps a tensor (b, c, h, w) to a tensor (b, f). If its vectors are
-    comparable between images of one size only, it sets ``_needs_one_size``.
+    A subclass has parameters ``store`` and ``device``, a method ``_check_params()``, a method
+    ``_vectors(batch)`` that maps a tensor (b, c, h, w) to a tensor (b, f), and what `identity` asks
+    for. If its vectors are comparable between images of one size only, it sets
+    ``_needs_one_size``.
     """
 
     _needs_one_size = False
+    _version = 1
 
     def fit(self, X, y=None):
         """Note the first image's shape and the length of its vector; nothing else is learned.
@@ -212,10 +248,10 @@ class ImageTransformer(
         self
         """
         self._check_params()
-        images = as_images(X, owner=type(self).__name__)
-        ((_, pixels),) = images[:1].batches()
-        self.image_shape_in_ = pixels.shape[1:]  # (h, w, c)
-        self._n_features_out = self._vectors(to_batch(pixels)).shape[1]
+        first = as_images(X, owner=type(self).__name__)[:1]
+        vectors, shapes = self._once(first, identity(self), self._vectors, size=None)
+        self.image_shape_in_ = tuple(map(int, shapes[0]))
+        self._n_features_out = vectors.shape[1]
         return self
 
     def transform(self, X):
@@ -232,29 +268,76 @@ class ImageTransformer(
         """
         self._check_params()
         images = as_images(X, owner=type(self).__name__)
-        shape = getattr(self, "image_shape_in_", None) or images.first_shape()
+        return self._once(images, identity(self), self._vectors, size=self._size_in())[0]
 
+    def _size_in(self):
+        """Height and width of the images seen in `fit`, None before."""
+        return self.image_shape_in_[:2] if hasattr(self, "image_shape_in_") else None
+
+    def _once(self, images, setting, function, size):
+        """Vectors (n, f) and image shapes (n, 3), read from the store if they are there.
+
+        `function` maps a tensor (b, c, h, w) to a tensor (b, f), and `setting` says what it does.
+        Images have to be of a size (h, w), if it matters; None stands for that of the first.
+        """
+
+        def compute(part):
+            return [
+                (HEAD.pack(*shape, 1, len(vector)), vector.tobytes())
+                for vector, shape in zip(*self._compute(part, function, size), strict=True)
+            ]
+
+        store = store_for(self.store, images, setting, compute)
+        if store is None:
+            return self._compute(images, function, size)
+        gathered = _Gathered(self, len(images), size)
+
+        def take(where, rows):
+            shapes = np.array([HEAD.unpack(head)[:3] for head, _ in rows])
+            gathered.check(shapes)
+            values = np.frombuffer(b"".join(value for _, value in rows), dtype=np.float32)
+            gathered.add(where, values.reshape(len(rows), -1), shapes)
+
+        compute_once(store, images, setting, compute, take)
+        return gathered.vectors, gathered.shapes
+
+    def _compute(self, images, function, size):
         def compute(batch):
-            self._check_size(tuple(batch.shape[2:]), shape[:2])
-            return self._vectors(batch)
+            _, channels, height, width = batch.shape
+            return function(batch).cpu().numpy(), (height, width, channels)
 
-        return self._compute_rows(images, compute)
+        gathered = _Gathered(self, len(images), size)
+        for where, (vectors, shape) in map_on_device(images, resolve_device(self.device), compute):
+            gathered.add(where, vectors, np.array([shape]))
+        return gathered.vectors, gathered.shapes
 
-    def _compute_rows(self, images, compute):
-        """Rows (n, f) that a function makes of batches of images, tensors (b, c, h, w)."""
-        results = map_on_device(
-            images, resolve_device(self.device), lambda batch: compute(batch).cpu().numpy()
+
+class _Gathered:
+    """Vectors (n, f) and image shapes (n, 3) as they arrive, of images that go together."""
+
+    def __init__(self, owner, n_images, size):
+        self._owner, self._size = owner, size
+        self.vectors, self.shapes = None, np.empty((n_images, 3), dtype=np.int32)
+
+    def add(self, where, vectors, shapes):
+        self.check(shapes)
+        if self.vectors is None:
+            self.vectors = np.empty((len(self.shapes), vectors.shape[1]), dtype=np.float32)
+        self.vectors[where], self.shapes[where] = vectors, shapes
+
+    def check(self, shapes):
+        if self._size is None:
+            self._size = shapes[0, :2]
+        if self._owner._needs_one_size:
+            check_sizes(self._owner, shapes[:, :2], self._size)
+
+
+def check_sizes(owner, sizes, wanted):
+    """Raise a ValueError unless all sizes (height, width) of images are the one that is wanted."""
+    others = np.any(np.asarray(sizes) != wanted, axis=1)
+    if others.any():
+        wanted, size = (tuple(map(int, s)) for s in (wanted, sizes[others.argmax()]))
+        raise ValueError(
+            f"{type(owner).__name__} got images of unequal sizes (height, width): {wanted} and "
+            f"{size}; put Resize((h, w)) before it"
         )
-        vectors = None
-        for rows, part in results:
-            if vectors is None:
-                vectors = np.empty((len(images), part.shape[1]), dtype=np.float32)
-            vectors[rows] = part
-        return vectors
-
-    def _check_size(self, size, expected):
-        if self._needs_one_size and size != expected:
-            raise ValueError(
-                f"{type(self).__name__} got images of unequal sizes (height, width): {expected} "
-                f"and {size}; put Resize((h, w)) before it"
-            )

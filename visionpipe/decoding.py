@@ -3,7 +3,9 @@
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-__all__ = ["IMAGE_SUFFIXES", "ImageReadError", "decode"]
+__all__ = ["IMAGE_SUFFIXES", "VERSION", "ImageReadError", "decode"]
+
+VERSION = 1  # raised whenever the pixels of some file change: what was stored is computed again
 
 IMAGE_SUFFIXES = frozenset({
     ".avif", ".bmp", ".dib", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pcx",

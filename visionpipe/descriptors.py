@@ -1,6 +1,7 @@
 """Local descriptors of many images: a ragged container that scikit-learn can split."""
 
 from collections.abc import Sequence
+from hashlib import sha256
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -86,6 +87,8 @@ class Descriptors(Sequence):
         self.root = bool(root)
         self.origin = origin
 
+    reads_files = False
+
     def __len__(self):
         return len(self.offsets) - 1
 
@@ -157,6 +160,29 @@ class Descriptors(Sequence):
         fractions = (self.frames[rows, :2] + 0.5) / self.image_sizes[images, ::-1]
         return fractions.clip(0, 1).astype(np.float32, copy=False)
 
+    def load(self):
+        """Return the same descriptors, all of them in memory: themselves."""
+        return self
+
+    def digests(self):
+        """Digest of the set of each image.
+
+        Returns
+        -------
+        ndarray of shape (n_images,), dtype V16
+            The first half of an SHA-256.
+        """
+        digests = []
+        for image, (start, stop) in enumerate(zip(self.offsets, self.offsets[1:], strict=False)):
+            digest = sha256(f"{self._values.dtype} {self._values.shape[1]} {self.root}\n".encode())
+            digest.update(np.ascontiguousarray(self._values[start:stop]))
+            if self.frames is not None:
+                digest.update(np.ascontiguousarray(self.frames[start:stop]))
+            if self.image_sizes is not None:
+                digest.update(np.ascontiguousarray(self.image_sizes[image]))
+            digests.append(digest.digest()[:16])
+        return np.frombuffer(b"".join(digests), dtype="V16")
+
     def sample(self, n_rows, random_state):
         """Rows of some descriptors, drawn from all with equal chance, without repetition.
 
@@ -170,7 +196,7 @@ class Descriptors(Sequence):
         -------
         ndarray of int of shape (min(n_rows, N),), rising
         """
-        n_all = len(self._values)
+        n_all = int(self.offsets[-1])
         if n_all <= n_rows:
             return np.arange(n_all)
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))

@@ -7,18 +7,21 @@ batches of equal shape.
 
 import os
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from visionpipe.decoding import IMAGE_SUFFIXES, decode
+from visionpipe import decoding
+from visionpipe.decoding import IMAGE_SUFFIXES, ImageReadError, decode
 from visionpipe.threads import map_ahead
 
 __all__ = ["Images", "as_images", "load_images"]
 
 PIXELS_PER_BATCH = 262_144  # 1 MB a float32 channel: little enough for a core's cache
 IMAGES_PER_TASK = 4  # that a thread reads from a list at a time
+DIGESTS_PER_TASK = 64
 
 
 # ------------------------------------------------------------------------------ arrays to pixels
@@ -165,13 +168,39 @@ class Images(Sequence):
         Parameters
         ----------
         step : callable
-            Maps pixels (b, h, w, c) to pixels (b, h', w', c'); must pickle.
+            Maps pixels (b, h, w, c) to pixels (b, h', w', c'); must pickle. An attribute
+            ``identity``, str, says what it does and in which version, if it always does the same.
 
         Returns
         -------
         Images
         """
         return Images(self._source, self._index, (*self._steps, step))
+
+    @property
+    def reads_files(self):
+        """Whether some of the images are files, whose content may change."""
+        return isinstance(self._source, list) and any(isinstance(s, str) for s in self._source)
+
+    def digests(self):
+        """Digest of all that decides what is read of each image.
+
+        That is the content of a file, not its name, or the pixels of an array; and what is done to
+        them on reading. Nothing is decoded, unless a step has no ``identity``: then it is the
+        pixels that come out of the steps.
+
+        Returns
+        -------
+        ndarray of shape (n,), dtype V16
+            The first half of an SHA-256.
+
+        Raises
+        ------
+        ImageReadError
+            If a file cannot be read.
+        """
+        parts = map_ahead(self._digests_of, _ranges(len(self), DIGESTS_PER_TASK))
+        return np.frombuffer(b"".join(parts), dtype="V16")
 
     def batches(self, n_pixels=PIXELS_PER_BATCH):
         """Read all images, in batches of equal shape.
@@ -234,6 +263,23 @@ class Images(Sequence):
                     groups, n_waiting = {}, 0
         yield from map(_stack, groups.values())
 
+    def _digests_of(self, rows):
+        """Digests of a range of images, joined."""
+        if not all(hasattr(step, "identity") for step in self._steps):
+            pixels = (self._read(range(i, i + 1))[0] for i in rows)
+            return b"".join(_digest(item, "read") for item in pixels)
+        identity = "then ".join(["", *(step.identity for step in self._steps)])
+        if isinstance(self._source, list):
+            return b"".join(_digest(self._source[i], identity) for i in rows)
+        source, index = self._source, rows if self._index is None else self._index[rows]
+        start = sha256(_kind(source[0], identity))
+        digests = []
+        for i in index:
+            one = start.copy()
+            one.update(np.ascontiguousarray(source[i]))
+            digests.append(one.digest()[:16])
+        return b"".join(digests)
+
     def _read_each(self, rows):
         """Pixels of some images of a list, of any shapes."""
         return rows, [self._read(range(position, position + 1))[0] for position in rows]
@@ -262,6 +308,24 @@ class Images(Sequence):
 
 def _unchanged(pixels):
     return pixels
+
+
+def _digest(item, identity):
+    """Digest of one item of a list, a path or an array, and of what is done to it."""
+    if not isinstance(item, str):
+        content = np.ascontiguousarray(item)
+        return sha256(_kind(content, identity) + content.tobytes()).digest()[:16]
+    try:
+        content = Path(item).read_bytes()
+    except FileNotFoundError:
+        raise ImageReadError(item, "no such file") from None
+    except OSError as error:
+        raise ImageReadError(item, error.strerror or str(error)) from error
+    return sha256(f"file {decoding.VERSION} {identity}\n".encode() + content).digest()[:16]
+
+
+def _kind(pixels, identity):
+    return f"array {pixels.dtype.str} {pixels.shape} {identity}\n".encode()
 
 
 def _ranges(n, size):

@@ -11,6 +11,7 @@ from visionpipe.base import (
     TakesImages,
     check_choice,
     check_positive_pair,
+    identity,
     refuse,
     to_batch,
 )
@@ -24,7 +25,13 @@ __all__ = ["Grayscale", "Rescale", "Resize", "Unflatten"]
 class ImageStep(
     GivesNoColumns, TakesImages, TransformerMixin, BaseEstimator, auto_wrap_output_keys=None
 ):
-    """Base of the steps. A subclass has ``_step()``: a picklable map of pixels (b, h, w, c)."""
+    """Base of the steps.
+
+    A subclass has ``_step()``, a picklable `partial` that maps pixels (b, h, w, c), and what
+    `identity` asks for.
+    """
+
+    _version = 1
 
     def _check_params(self):
         self._step()
@@ -42,7 +49,9 @@ class ImageStep(
         Images
             uint8 images stay uint8 (rounded to the nearest level), floats stay floats.
         """
-        return as_images(X, owner=type(self).__name__).map(self._step())
+        step = self._step()
+        step.identity = identity(self)
+        return as_images(X, owner=type(self).__name__).map(step)
 
 
 # ---------------------------------------------------------------------------------------- Resize
@@ -68,6 +77,8 @@ class Resize(ImageStep):
     >>> Resize((16, 24)).fit_transform(photographs)[1].shape
     (16, 24, 3)
     """
+
+    _kernels = ("resize",)
 
     def __init__(self, size=64, *, keep_aspect=False):
         self.size = size
@@ -129,6 +140,8 @@ class Rescale(ImageStep):
     ((32, 24), (75, 100))
     """
 
+    _kernels = ("resize",)
+
     def __init__(self, longer_side=(48, 256)):
         self.longer_side = longer_side
 
@@ -161,8 +174,10 @@ class Grayscale(ImageStep):
     (8, 8)
     """
 
+    _kernels = ("color",)
+
     def _step(self):
-        return _grayscale
+        return partial(_grayscale)
 
 
 def _grayscale(pixels):

@@ -53,6 +53,9 @@ class BagOfVisualWords(Encoder):
         How many descriptors to learn from at most, drawn from those of all training images.
     random_state : int, RandomState or None, default=None
         Draws the sample and the start of k-means.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where vectors, and what is learned, are kept, so that each set is encoded once; "auto" keeps
+        them in the user's cache folder if reading is faster than computing.
     device : str or torch.device, default="cpu"
         Where to compute; ``"auto"`` is a GPU if there is one.
 
@@ -88,6 +91,8 @@ class BagOfVisualWords(Encoder):
     (200, 100)
     """
 
+    _kernels = ("bag_of_visual_words", "nearest_words", "segment_sum")
+
     def __init__(
         self,
         n_words=500,
@@ -100,6 +105,7 @@ class BagOfVisualWords(Encoder):
         sigma=None,
         n_samples=100_000,
         random_state=None,
+        store=None,
         device="cpu",
     ):
         self.n_words = n_words
@@ -111,6 +117,7 @@ class BagOfVisualWords(Encoder):
         self.sigma = sigma
         self.n_samples = n_samples
         self.random_state = random_state
+        self.store = store
         self.device = device
 
     @property

@@ -6,9 +6,11 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from visionpipe.base import check_positive_int, resolve_device
+from visionpipe.base import check_positive_int, identity, resolve_device
 from visionpipe.descriptors import as_descriptors
+from visionpipe.encoding.learned import learn_once, learned_state
 from visionpipe.encoding.pyramid import SpatialPyramid, check_pyramid
+from visionpipe.once import HEAD, compute_once, store_for
 from visionpipe.threads import map_ahead
 
 __all__ = ["Encoder"]
@@ -21,7 +23,8 @@ NUMBERS_PER_BATCH = 1 << 21  # of what is summed over tiles of images: 8 MB of f
 class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the encoders of sets of descriptors.
 
-    A subclass has parameters ``pyramid``, ``n_samples``, ``random_state`` and ``device``, and
+    A subclass has parameters ``pyramid``, ``n_samples``, ``random_state``, ``store`` and
+    ``device``, what `identity` asks for, and
 
     - ``_check_params()``;
     - ``_learn(sets, rows, rng, device)``, which learns from the descriptors in some rows of `sets`;
@@ -37,6 +40,7 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     _pooling = "sums"
     _needs_positions = False
+    _version = 1
 
     def fit(self, X, y=None):
         """Learn from a sample of the descriptors.
@@ -63,10 +67,13 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         sets = as_descriptors(X, owner=type(self).__name__)
         if sets.offsets[-1] == 0:
             raise ValueError(_no_descriptors(type(self).__name__, sets))
-        rng = check_random_state(self.random_state)
-        rows = sets.sample(self.n_samples, rng)
         self.descriptor_length_ = sets.n_features
-        self._learn(sets, rows, rng, resolve_device(self.device))
+
+        def learn():
+            rng = check_random_state(self.random_state)
+            self._learn(sets, sets.sample(self.n_samples, rng), rng, resolve_device(self.device))
+
+        learn_once(self, sets, learn)
         self._n_features_out = n_cells * self._cell_size
         return self
 
@@ -91,6 +98,25 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         sets = self._check_sets(X)
+        setting = f"{identity(self)} of {learned_state(self)}"
+
+        def compute(part):
+            head = HEAD.pack(0, 0, 0, 1, self._n_features_out)
+            return [(head, vector.tobytes()) for vector in self._encode(part)]
+
+        store = store_for(self.store, sets, setting, compute)
+        if store is None:
+            return self._encode(sets)
+        vectors = np.empty((len(sets), self._n_features_out), dtype=np.float32)
+
+        def take(where, rows):
+            values = np.frombuffer(b"".join(value for _, value in rows), dtype=np.float32)
+            vectors[where] = values.reshape(len(rows), -1)
+
+        compute_once(store, sets, setting, compute, take)
+        return vectors
+
+    def _encode(self, sets):
         vectors = np.zeros((len(sets), self._n_features_out), dtype=np.float32)
         for images, cells in self._pooled(sets, check_pyramid(self)):
             vectors[images.start : images.stop] = self._finish(cells).cpu().numpy()
@@ -117,12 +143,12 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         @torch.inference_mode()
         def pool(images):
-            rows = slice(*sets.offsets[[images.start, images.stop]])
-            values = torch.from_numpy(np.array(sets.read(rows), dtype=np.float32))
-            segments = np.repeat(np.arange(len(images)), sets.counts[images.start : images.stop])
+            part = sets[images.start : images.stop].load()
+            values = torch.from_numpy(np.array(part.values, dtype=np.float32))
+            segments = np.repeat(np.arange(len(images)), part.counts)
             positions = None
             if located:
-                positions = sets.positions(np.arange(rows.start, rows.stop))
+                positions = part.positions(np.arange(len(values)))
                 segments = segments * pyramid.n_tiles + pyramid.tiles(positions)
                 positions = torch.from_numpy(positions).to(device)
             segments = torch.from_numpy(segments).to(device)

@@ -45,6 +45,9 @@ class FisherVector(Encoder):
         How many descriptors to learn from at most, drawn from those of all training images.
     random_state : int, RandomState or None, default=None
         Draws the sample and the start of the mixture.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where vectors, and what is learned, are kept, so that each set is encoded once; "auto" keeps
+        them in the user's cache folder if reading is faster than computing.
     device : str or torch.device, default="cpu"
         Where to encode; ``"auto"`` is a GPU if there is one. The mixture is learned on the CPU.
 
@@ -80,6 +83,8 @@ class FisherVector(Encoder):
     (200, 176)
     """
 
+    _kernels = ("fisher_vector", "nearest_words", "segment_sum")
+
     def __init__(
         self,
         n_gaussians=64,
@@ -90,6 +95,7 @@ class FisherVector(Encoder):
         pyramid=(1,),
         n_samples=100_000,
         random_state=None,
+        store=None,
         device="cpu",
     ):
         self.n_gaussians = n_gaussians
@@ -99,6 +105,7 @@ class FisherVector(Encoder):
         self.pyramid = pyramid
         self.n_samples = n_samples
         self.random_state = random_state
+        self.store = store
         self.device = device
 
     @property

@@ -13,10 +13,13 @@ from visionpipe.base import (
     check_choice,
     check_positive_int,
     check_positive_pair,
+    check_sizes,
+    identity,
     refuse,
     resolve_device,
     to_batch,
 )
+from visionpipe.encoding.learned import learn_once, learned_state
 from visionpipe.encoding.words import draw_words, learn_words
 from visionpipe.images import as_images
 from visionpipe.kernels.color import rgb_to_grey
@@ -81,6 +84,9 @@ class PatchKMeans(ImageTransformer):
         Take the training images' mean from each sum and divide by sqrt(variance + 0.01).
     random_state : int, RandomState or None, default=None
         Draws the sample and the start of k-means, or the words.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where vectors, and what is learned, are kept, so that each set is encoded once; "auto" keeps
+        them in the user's cache folder if reading is faster than computing.
     device : str or torch.device, default="cpu"
         Where to compute; ``"auto"`` is a GPU if there is one.
 
@@ -138,6 +144,8 @@ class PatchKMeans(ImageTransformer):
 
     _needs_one_size = True
 
+    _kernels = ("bag_of_visual_words", "color", "nearest_words", "patches", "segment_sum")
+
     def __init__(
         self,
         n_words=1600,
@@ -155,6 +163,7 @@ class PatchKMeans(ImageTransformer):
         n_samples=100_000,
         standardize=True,
         random_state=None,
+        store=None,
         device="cpu",
     ):
         self.n_words = n_words
@@ -171,6 +180,7 @@ class PatchKMeans(ImageTransformer):
         self.n_samples = n_samples
         self.standardize = standardize
         self.random_state = random_state
+        self.store = store
         self.device = device
 
     def fit(self, X, y=None):
@@ -189,7 +199,7 @@ class PatchKMeans(ImageTransformer):
         """
         images = self._learn_words(X)
         if self.standardize:
-            self._learn_scale(self._compute_rows(images, self._sums))
+            self._learn_scale(self._sums_of(images))
         return self
 
     def fit_transform(self, X, y=None):
@@ -206,12 +216,10 @@ class PatchKMeans(ImageTransformer):
         -------
         ndarray of float32 of shape (n_images, n_features)
         """
-        vectors = self._compute_rows(self._learn_words(X), self._sums)
+        sums = self._sums_of(self._learn_words(X))
         if self.standardize:
-            self._learn_scale(vectors)
-            vectors -= self.sums_mean_
-            vectors /= self.sums_scale_
-        return vectors
+            self._learn_scale(sums)
+        return self._standardized(sums)
 
     def transform(self, X):
         """Compute one vector for each image.
@@ -226,7 +234,8 @@ class PatchKMeans(ImageTransformer):
         ndarray of float32 of shape (n_images, n_features)
         """
         check_is_fitted(self)
-        return super().transform(X)
+        self._check_params()
+        return self._standardized(self._sums_of(as_images(X, owner=type(self).__name__)))
 
     def _check_params(self):
         check_positive_int(self, "n_words", "patch_size", "step", "n_samples")
@@ -250,9 +259,15 @@ class PatchKMeans(ImageTransformer):
     def _learn_words(self, X):
         """Learn everything but the scale of the sums; return the images."""
         self._check_params()
-        device, rng = resolve_device(self.device), check_random_state(self.random_state)
         images = as_images(X, owner=type(self).__name__)
         self.image_shape_in_ = images.first_shape()  # (h, w, c)
+        learn_once(self, images, lambda: self._learn_words_of(images))
+        n_codes = self.n_words * (1 if self.assignment == "triangle" else 2)
+        self._n_features_out = n_codes * self.grid[0] * self.grid[1]
+        return images
+
+    def _learn_words_of(self, images):
+        device, rng = resolve_device(self.device), check_random_state(self.random_state)
         sample = self._sample_patches(images, rng)  # (m, d)
         mean, whitening = zca_whitening(sample, self.zca_eps)
         whitened = (sample.sub_(mean) @ whitening).numpy()
@@ -267,9 +282,6 @@ class PatchKMeans(ImageTransformer):
             norms = np.linalg.norm(words, axis=1, keepdims=True)
             words = words / np.maximum(norms, np.finfo(np.float32).tiny)
         self.mean_, self.whitening_, self.words_ = mean.numpy(), whitening.numpy(), words
-        n_codes = self.n_words * (1 if self.assignment == "triangle" else 2)
-        self._n_features_out = n_codes * self.grid[0] * self.grid[1]
-        return images
 
     def _sample_patches(self, images, rng):
         """Patches with normalised contrast, drawn before any image is read, as a tensor (m, d)."""
@@ -297,7 +309,7 @@ class PatchKMeans(ImageTransformer):
 
     def _channels(self, batch):
         """What patches are taken of, (b, 3, h, w) or (b, 1, h, w)."""
-        self._check_size(tuple(batch.shape[2:]), self.image_shape_in_[:2])
+        check_sizes(self, [batch.shape[2:]], self.image_shape_in_[:2])
         if self.color_space == "rgb":
             return batch.expand(-1, 3, -1, -1)
         return rgb_to_grey(batch) if batch.shape[1] == 3 else batch
@@ -310,6 +322,19 @@ class PatchKMeans(ImageTransformer):
         variance = squares / max(len(sums) - 1, 1)
         self.sums_mean_ = mean.astype(np.float32)
         self.sums_scale_ = np.sqrt(variance + VARIANCE_EPS).astype(np.float32)
+
+    def _sums_of(self, images):
+        """Sums over cells (n, f), before they are standardised."""
+        words = learned_state(self, "mean_", "whitening_", "words_")
+        setting = f"{identity(self)} sums of {words}"
+        return self._once(images, setting, self._sums, self.image_shape_in_[:2])[0]
+
+    def _standardized(self, sums):
+        """The vectors, in the memory of the sums."""
+        if self.standardize:
+            sums -= self.sums_mean_
+            sums /= self.sums_scale_
+        return sums
 
     def _sums(self, batch):
         # torch.tensor copies: joblib hands large arrays to its workers read-only
@@ -325,13 +350,6 @@ class PatchKMeans(ImageTransformer):
             nearest_fraction=self.nearest_fraction,
             grid=tuple(self.grid),
         )
-
-    def _vectors(self, batch):
-        vectors = self._sums(batch)
-        if self.standardize:
-            vectors.sub_(torch.tensor(self.sums_mean_, device=batch.device))
-            vectors.div_(torch.tensor(self.sums_scale_, device=batch.device))
-        return vectors
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -30,6 +30,9 @@ class VLAD(Encoder):
         How many descriptors to learn from at most, drawn from those of all training images.
     random_state : int, RandomState or None, default=None
         Draws the sample and the start of k-means.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where vectors, and what is learned, are kept, so that each set is encoded once; "auto" keeps
+        them in the user's cache folder if reading is faster than computing.
     device : str or torch.device, default="cpu"
         Where to compute; ``"auto"`` is a GPU if there is one.
 
@@ -59,6 +62,8 @@ class VLAD(Encoder):
     (200, 1024)
     """
 
+    _kernels = ("nearest_words", "segment_sum", "vlad")
+
     def __init__(
         self,
         n_words=64,
@@ -69,6 +74,7 @@ class VLAD(Encoder):
         pyramid=(1,),
         n_samples=100_000,
         random_state=None,
+        store=None,
         device="cpu",
     ):
         self.n_words = n_words
@@ -78,6 +84,7 @@ class VLAD(Encoder):
         self.pyramid = pyramid
         self.n_samples = n_samples
         self.random_state = random_state
+        self.store = store
         self.device = device
 
     def _check_params(self):

@@ -25,6 +25,9 @@ class ColorHistogram(ImageTransformer):
         up).
     grid : (int, int), default=(1, 1)
         Rows and columns of cells. Each cell has a histogram of its own, summing to 1.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where vectors are kept, so that each image is computed once; "auto" keeps them
+        in the user's cache folder if reading is faster than computing.
     device : str or torch.device, default="cpu"
         Where to compute; ``"auto"`` is a GPU if there is one.
 
@@ -47,11 +50,16 @@ class ColorHistogram(ImageTransformer):
     array([[0., 0., 0., 0., 1., 0., 0., 0.]], dtype=float32)
     """
 
-    def __init__(self, *, color_space="rgb", bins=8, joint=True, grid=(1, 1), device="cpu"):
+    _kernels = ("color", "color_histogram", "grid")
+
+    def __init__(
+        self, *, color_space="rgb", bins=8, joint=True, grid=(1, 1), store=None, device="cpu"
+    ):
         self.color_space = color_space
         self.bins = bins
         self.joint = joint
         self.grid = grid
+        self.store = store
         self.device = device
 
     def _check_params(self):

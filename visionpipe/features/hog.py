@@ -29,6 +29,9 @@ class HOG(ImageTransformer):
         How each block is normalised.
     transform_sqrt : bool, default=False
         Take the square root of the pixels first.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where vectors are kept, so that each image is computed once; "auto" keeps them
+        in the user's cache folder if reading is faster than computing.
     device : str or torch.device, default="cpu"
         Where to compute; ``"auto"`` is a GPU if there is one.
 
@@ -56,6 +59,7 @@ class HOG(ImageTransformer):
     """
 
     _needs_one_size = True
+    _kernels = ("color", "hog")
 
     def __init__(
         self,
@@ -65,6 +69,7 @@ class HOG(ImageTransformer):
         cells_per_block=(3, 3),
         block_norm="L2-Hys",
         transform_sqrt=False,
+        store=None,
         device="cpu",
     ):
         self.orientations = orientations
@@ -72,6 +77,7 @@ class HOG(ImageTransformer):
         self.cells_per_block = cells_per_block
         self.block_norm = block_norm
         self.transform_sqrt = transform_sqrt
+        self.store = store
         self.device = device
 
     def _check_params(self):

@@ -33,6 +33,9 @@ class LBP(ImageTransformer):
         The last two take P up to 16.
     grid : (int, int), default=(1, 1)
         Rows and columns of cells. Each cell has a histogram of its own, summing to 1.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where vectors are kept, so that each image is computed once; "auto" keeps them
+        in the user's cache folder if reading is faster than computing.
     device : str or torch.device, default="cpu"
         Where to compute; ``"auto"`` is a GPU if there is one.
 
@@ -56,11 +59,14 @@ class LBP(ImageTransformer):
     (200, 90)
     """
 
-    def __init__(self, *, P=8, R=1.0, method="uniform", grid=(1, 1), device="cpu"):
+    _kernels = ("color", "grid", "lbp")
+
+    def __init__(self, *, P=8, R=1.0, method="uniform", grid=(1, 1), store=None, device="cpu"):
         self.P = P
         self.R = R
         self.method = method
         self.grid = grid
+        self.store = store
         self.device = device
 
     def _check_params(self):

@@ -15,6 +15,9 @@ class Pixels(ImageTransformer):
     ----------
     color_space : {"grey", "rgb"}, default="grey"
         What each image is turned into first, so that grey and RGB ones may be mixed.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where vectors are kept, so that each image is computed once; "auto" keeps them
+        in the user's cache folder if reading is faster than computing.
     device : str or torch.device, default="cpu"
         Where to compute; ``"auto"`` is a GPU if there is one.
 
@@ -31,9 +34,11 @@ class Pixels(ImageTransformer):
     """
 
     _needs_one_size = True
+    _kernels = ("color",)
 
-    def __init__(self, *, color_space="grey", device="cpu"):
+    def __init__(self, *, color_space="grey", store=None, device="cpu"):
         self.color_space = color_space
+        self.store = store
         self.device = device
 
     def _check_params(self):

@@ -5,6 +5,8 @@ import torch
 from visionpipe.kernels.nearest_words import nearest_words, several_nearest_words
 from visionpipe.kernels.segment_sum import segment_sum
 
+VERSION = 1
+
 CODES_PER_CHUNK = 1 << 20  # descriptors times words: 4 MB of float32
 LEAST_RIDGE = 1e-20  # for a descriptor that is equal to all of its words
 

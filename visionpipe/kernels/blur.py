@@ -4,6 +4,8 @@ import math
 
 import torch.nn.functional as F
 
+VERSION = 1
+
 RADIUS_IN_SIGMAS = 4  # where VLFeat cuts the Gaussian off
 
 

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+VERSION = 1
+
 # skimage.color.rgb2gray: luminance for contemporary CRT phosphors (Poynton's Colour FAQ)
 GREY_WEIGHTS = (0.2125, 0.7154, 0.0721)
 

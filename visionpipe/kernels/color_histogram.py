@@ -10,6 +10,8 @@ import torch
 from visionpipe.kernels.color import rgb_to_grey, rgb_to_hsv, rgb_to_lab, to_unit
 from visionpipe.kernels.grid import grid_areas, grid_counts
 
+VERSION = 1
+
 UNIT = (0, 1)
 RANGES = {
     "rgb": (UNIT, UNIT, UNIT),

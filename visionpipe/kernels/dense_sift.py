@@ -7,6 +7,8 @@ import torch
 
 from visionpipe.kernels.color import to_unit
 
+VERSION = 1
+
 N_CELLS = 4  # along each side of a descriptor
 N_ORIENTATIONS = 8
 LENGTH = N_CELLS * N_CELLS * N_ORIENTATIONS  # of a descriptor

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+VERSION = 1
+
 
 def fisher_statistics(descriptors, segments, n_segments, weights, means, variances):
     """Posterior-weighted sums from which the Fisher vectors of segments, and unions of them, come.

@@ -5,6 +5,8 @@ from functools import lru_cache
 import numpy as np
 import torch
 
+VERSION = 1
+
 INDEX_TYPES = (torch.int16, torch.int32, torch.int64)
 
 

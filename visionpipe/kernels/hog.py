@@ -7,6 +7,8 @@ import torch
 
 from visionpipe.kernels.color import to_unit
 
+VERSION = 1
+
 EPS = 1e-5  # of the block norms, as in scikit-image
 CLIP = 0.2  # of L2-Hys (Lowe 2004)
 

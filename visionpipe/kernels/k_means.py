@@ -4,6 +4,8 @@ import torch
 
 from visionpipe.kernels.nearest_words import nearest_words
 
+VERSION = 1
+
 MEMBERS_PER_CHUNK = 1 << 24  # rows times words: 64 MB of float32
 
 

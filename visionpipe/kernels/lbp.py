@@ -9,6 +9,8 @@ import torch
 from visionpipe.kernels.color import to_unit
 from visionpipe.kernels.grid import grid_areas, grid_counts
 
+VERSION = 1
+
 METHODS = ("default", "ror", "uniform", "nri_uniform")
 MAX_TABLE_P = 16  # 2^16 patterns still make a table; of "default" and "ror", a histogram
 

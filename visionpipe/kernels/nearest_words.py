@@ -2,6 +2,8 @@
 
 import torch
 
+VERSION = 1
+
 SCORES_PER_CHUNK = 1 << 18  # descriptors times words: 1 MB of float32
 SCORES_PER_GPU_CHUNK = 1 << 26
 

@@ -9,6 +9,8 @@ import torch
 from visionpipe.kernels.bag_of_visual_words import triangle_codes
 from visionpipe.kernels.color import to_unit
 
+VERSION = 1
+
 VALUES_PER_CHUNK = {"cpu": 1 << 19, "cuda": 1 << 26}  # of codes: 2 MB, to stay in a core's caches
 ROWS_PER_CHUNK = 8192  # of a sample in float64
 

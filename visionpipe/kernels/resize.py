@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+VERSION = 1
+
 
 def resize(batch, size):
     """Resize a batch of images.

@@ -3,6 +3,8 @@
 import torch
 import torch.nn.functional as F
 
+VERSION = 1
+
 
 def segment_sum(rows, segments, n_segments):
     """Add up the rows of each segment.

@@ -3,6 +3,8 @@
 from visionpipe.kernels.nearest_words import nearest_words
 from visionpipe.kernels.segment_sum import segment_sum
 
+VERSION = 1
+
 
 def vlad(descriptors, segments, n_segments, words):
     """Add up, in each segment, the differences of descriptors from their nearest words.

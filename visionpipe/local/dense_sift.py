@@ -44,6 +44,9 @@ class DenseSIFT(Describer):
     color : {"grey", "rgb", "opponent"}, default="grey"
         Describe the luminance; each of R, G and B; or the intensity and two opponent colours. The
         last two give descriptors of length 384.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where descriptors are kept, so that each image is described once; "auto" keeps them in the
+        user's cache folder if reading is faster than computing.
     device : str or torch.device, default="cpu"
         Where to compute; ``"auto"`` is a GPU if there is one.
 
@@ -70,6 +73,8 @@ class DenseSIFT(Describer):
     <descriptors of 200 images: 2600 of length 128, uint8>
     """
 
+    _kernels = ("blur", "color", "dense_sift")
+
     def __init__(
         self,
         *,
@@ -79,6 +84,7 @@ class DenseSIFT(Describer):
         contrast_threshold="auto",
         low_contrast="zero",
         color="grey",
+        store=None,
         device="cpu",
     ):
         self.step = step
@@ -87,6 +93,7 @@ class DenseSIFT(Describer):
         self.contrast_threshold = contrast_threshold
         self.low_contrast = low_contrast
         self.color = color
+        self.store = store
         self.device = device
 
     def _check_params(self):

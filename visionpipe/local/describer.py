@@ -1,12 +1,16 @@
 """What the local descriptors share: images in, `Descriptors` out."""
 
+from copy import copy
+
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
-from visionpipe.base import GivesNoColumns, TakesImages, map_on_device, resolve_device
+from visionpipe.base import GivesNoColumns, TakesImages, identity, map_on_device, resolve_device
 from visionpipe.descriptors import Descriptors
 from visionpipe.images import as_images
 from visionpipe.kernels.color import rgb_to_grey, rgb_to_opponent, to_unit
+from visionpipe.local.stored_descriptors import StoredDescriptors, to_rows
+from visionpipe.once import store_for
 
 __all__ = ["COLORS", "Describer"]
 
@@ -20,14 +24,15 @@ class Describer(
 ):
     """Base of the local descriptors.
 
-    A subclass has parameters ``color`` and ``device``, a method ``_check_params()``, a method
-    ``_origin()`` that says for error messages what computes the descriptors, and a method
+    A subclass has parameters ``color``, ``store`` and ``device``, a method ``_check_params()``, a
+    method ``_origin()`` that says for error messages what computes the descriptors, a method
     ``_describe(batch)`` that maps channels (b, c, h, w) to uint8 descriptors (m, c * 128), frames
-    (m, 4) and the number of descriptors of each image (b,), as numpy arrays. ``_root`` says whether
-    RootSIFT is made of them.
+    (m, 4) and the number of descriptors of each image (b,), as numpy arrays, and what `identity`
+    asks for. ``_root`` says whether RootSIFT is made of them.
     """
 
     _root = False
+    _version = 1
 
     def transform(self, X):
         """Describe each image.
@@ -41,10 +46,25 @@ class Describer(
         -------
         Descriptors
             With frames and image sizes; no descriptors for an image without key points, or too
-            small for one. 144 bytes a descriptor of one channel, in memory.
+            small for one. 144 bytes a descriptor of one channel: in memory, or in the store, out of
+            which they are read when they are looked at.
         """
         self._check_params()
         images = as_images(X, owner=type(self).__name__)
+        setting = self._setting()
+        store = store_for(self.store, images, setting, lambda part: to_rows(self._compute(part)))
+        if store is None:
+            return self._compute(images)
+        compute = copy(self)._compute  # as it is now, should it be needed later
+        return StoredDescriptors(
+            images, store, setting, compute, root=self._root, origin=self._origin()
+        )
+
+    def _setting(self):
+        return identity(self)
+
+    def _compute(self, images):
+        """Describe each image now, in memory."""
 
         def describe(batch):
             return tuple(batch.shape[2:]), self._describe(_channels(batch, self.color))

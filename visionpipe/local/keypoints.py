@@ -5,10 +5,15 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-__all__ = ["describe_keypoints", "one_opencv_thread"]
+__all__ = ["describe_keypoints", "one_opencv_thread", "opencv_version"]
 
 LENGTH = 128  # of a SIFT descriptor
 CELLS_PER_SIZE = 1.5  # width of a cell of OpenCV's SIFT in diameters of the key point
+
+
+def opencv_version():
+    """Return the version of OpenCV, whose key points and descriptors these are."""
+    return cv2.__version__
 
 
 @contextmanager

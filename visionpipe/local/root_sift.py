@@ -32,6 +32,8 @@ class RootSIFT(SIFT):
         Of "dense": set descriptors of low contrast to zero, or drop them.
     color : {"grey", "rgb", "opponent"}, default="grey"
         What is described; with three channels, all 384 values are divided by one sum.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where the bytes of SIFT are kept, the same as those of `SIFT`.
     device : str or torch.device, default="cpu"
         Where "dense" is computed.
 
@@ -56,3 +58,6 @@ class RootSIFT(SIFT):
     """
 
     _root = True
+
+    def _setting(self):
+        return SIFT(**self.get_params())._setting()

@@ -2,10 +2,10 @@
 
 import torch
 
-from visionpipe.base import check_choice, check_positive_int, refuse
+from visionpipe.base import check_choice, check_positive_int, identity, refuse
 from visionpipe.local.dense_sift import LOW_CONTRAST, check_bin_sizes, describe_grid
 from visionpipe.local.describer import COLORS, Describer
-from visionpipe.local.keypoints import describe_keypoints, one_opencv_thread
+from visionpipe.local.keypoints import describe_keypoints, one_opencv_thread, opencv_version
 
 __all__ = ["SIFT"]
 
@@ -44,6 +44,9 @@ class SIFT(Describer):
         Describe the luminance; each of R, G and B; or the intensity and two opponent colours. Key
         points are found in the luminance, in R, or in the intensity. The last two give descriptors
         of length 384.
+    store : None, "auto", path-like or FeatureStore, default=None
+        Where descriptors are kept, so that each image is described once; "auto" keeps them in the
+        user's cache folder if reading is faster than computing.
     device : str or torch.device, default="cpu"
         Where "dense" is computed; key points are found on the CPU.
 
@@ -69,6 +72,8 @@ class SIFT(Describer):
     <descriptors of 1 images: 200 of length 128, uint8>
     """
 
+    _kernels = ("blur", "color", "dense_sift")
+
     def __init__(
         self,
         *,
@@ -81,6 +86,7 @@ class SIFT(Describer):
         bin_sizes=(4, 6, 8, 10),
         low_contrast="zero",
         color="grey",
+        store=None,
         device="cpu",
     ):
         self.detector = detector
@@ -92,6 +98,7 @@ class SIFT(Describer):
         self.bin_sizes = bin_sizes
         self.low_contrast = low_contrast
         self.color = color
+        self.store = store
         self.device = device
 
     def _check_params(self):
@@ -114,22 +121,13 @@ class SIFT(Describer):
     def _origin(self):
         return f"{type(self).__name__}(detector={self.detector!r}, threshold={self._threshold()!r})"
 
-    def transform(self, X):
-        """Describe each image.
+    def _setting(self):
+        opencv = "" if self.detector == "dense" else f", OpenCV {opencv_version()}"
+        return identity(self) + opencv
 
-        Parameters
-        ----------
-        X : array-like of images
-            Anything `as_images` takes.
-
-        Returns
-        -------
-        Descriptors
-            With frames and image sizes; no descriptors for an image without key points. 144 bytes
-            a descriptor of one channel, in memory.
-        """
+    def _compute(self, images):
         with one_opencv_thread():
-            return super().transform(X)
+            return super()._compute(images)
 
     def _describe(self, batch):
         if self.detector == "dense":
