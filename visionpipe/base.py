@@ -1,7 +1,10 @@
 """What the image transformers share: devices, batches, shapes and scikit-learn's protocol."""
 
+import warnings
+
 import numpy as np
 import torch
+from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 from visionpipe.images import as_images
@@ -32,7 +35,25 @@ def resolve_device(device):
     ------
     ValueError
         If the name is unknown, or names a GPU where torch sees none.
+
+    Warns
+    -----
+    UserWarning
+        If it is a GPU, and joblib runs several jobs at a time: they would share it.
     """
+    resolved = _resolve(device)
+    # nested in a Parallel of several jobs; workers of a cluster, which may have a GPU each, are not
+    if resolved.type == "cuda" and get_active_backend()[0].nesting_level:
+        warnings.warn(
+            f"jobs that run at the same time share the GPU {resolved}: its memory has to hold all "
+            "of them, and they wait for each other; use n_jobs=1, or device='cpu', or a cluster "
+            "with one GPU a worker",
+            stacklevel=2,
+        )
+    return resolved
+
+
+def _resolve(device):
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
