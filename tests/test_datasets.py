@@ -1,10 +1,10 @@
-"""The data sets that come with the dependencies."""
+"""The data sets that come with the dependencies, and folders of images."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from visionpipe import load_digits_images, load_faces, load_textures
+from visionpipe import load_digits_images, load_faces, load_images, load_textures
 from visionpipe.datasets import load_data
 
 
@@ -51,3 +51,32 @@ def test_load_data_by_name_and_folder(tmp_path, monkeypatch):
 def test_unknown_name_lists_the_known_ones():
     with pytest.raises(ValueError, match="no data set and no folder 'cats'.*digits, faces, textur"):
         load_data("cats")
+
+
+def test_load_images(tmp_path):
+    rgb = np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    for name in ("b/2.png", "b/deeper/1.PNG", "a/x.jpg", "a/.hidden.png", "a/notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rgb).save(path) if path.suffix != ".txt" else path.touch()
+    (tmp_path / ".cache").mkdir()
+    (tmp_path / "loose.png").touch()
+    data = load_images(tmp_path)
+    assert data.target_names.tolist() == ["a", "b"]
+    assert data.target.tolist() == [0, 1, 1]
+    names = [str(tmp_path / name) for name in ("a/x.jpg", "b/2.png", "b/deeper/1.PNG")]
+    assert data.filenames.tolist() == names
+    np.testing.assert_array_equal(data.images[2], rgb)
+
+
+def test_load_images_refuses(tmp_path):
+    with pytest.raises(ValueError, match="does not exist"):
+        load_images(tmp_path / "missing")
+    with pytest.raises(ValueError, match="no sub-folders"):
+        load_images(tmp_path)
+    (tmp_path / "cats").mkdir()
+    with pytest.raises(ValueError, match="class folder .*cats holds no images"):
+        load_images(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="is a file"):
+        load_images(tmp_path / "file")

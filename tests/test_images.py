@@ -13,7 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from visionpipe import ImageReadError, Images, Pixels, Resize, as_images, load_images, threads
+from visionpipe import ImageReadError, Images, Pixels, Resize, as_images, threads
 from visionpipe import images as images_module
 
 
@@ -326,34 +326,6 @@ def test_errors_reach_the_caller_from_threads(tmp_path, monkeypatch):
     monkeypatch.setattr(threads, "n_threads", lambda: 2)
     with pytest.raises(ImageReadError, match="no such file"):
         Pixels().transform([*named["paths"], tmp_path / "not there.png"])
-
-
-def test_load_images(tmp_path, rgb):
-    for name in ("b/2.png", "b/deeper/1.PNG", "a/x.jpg", "a/.hidden.png", "a/notes.txt"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rgb).save(path) if path.suffix != ".txt" else path.touch()
-    (tmp_path / ".cache").mkdir()
-    (tmp_path / "loose.png").touch()
-    data = load_images(tmp_path)
-    assert data.target_names.tolist() == ["a", "b"]
-    assert data.target.tolist() == [0, 1, 1]
-    names = [str(tmp_path / name) for name in ("a/x.jpg", "b/2.png", "b/deeper/1.PNG")]
-    assert data.filenames.tolist() == names
-    np.testing.assert_array_equal(data.images[2], rgb)
-
-
-def test_load_images_refuses(tmp_path):
-    with pytest.raises(ValueError, match="does not exist"):
-        load_images(tmp_path / "missing")
-    with pytest.raises(ValueError, match="no sub-folders"):
-        load_images(tmp_path)
-    (tmp_path / "cats").mkdir()
-    with pytest.raises(ValueError, match="class folder .*cats holds no images"):
-        load_images(tmp_path)
-    (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="is a file"):
-        load_images(tmp_path / "file")
 
 
 def test_batches_of_a_view_are_bounded_by_what_its_steps_make():

@@ -3,6 +3,7 @@ from . import networks as networks
 from .comparison import compare as compare
 from .datasets import load_digits_images as load_digits_images
 from .datasets import load_faces as load_faces
+from .datasets import load_images as load_images
 from .datasets import load_textures as load_textures
 from .decoding import ImageReadError as ImageReadError
 from .deep.classifier import CNNClassifier as CNNClassifier
@@ -21,7 +22,6 @@ from .features.lbp import LBP as LBP
 from .features.pixels import Pixels as Pixels
 from .images import Images as Images
 from .images import as_images as as_images
-from .images import load_images as load_images
 from .linear_svm import WideLinearSVC as WideLinearSVC
 from .local.dense_sift import DenseSIFT as DenseSIFT
 from .local.root_sift import RootSIFT as RootSIFT

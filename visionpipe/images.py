@@ -11,13 +11,12 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from sklearn.utils import Bunch
 
 from visionpipe import decoding
-from visionpipe.decoding import IMAGE_SUFFIXES, ImageReadError, decode
+from visionpipe.decoding import ImageReadError, decode
 from visionpipe.threads import map_ahead
 
-__all__ = ["Images", "as_images", "load_images"]
+__all__ = ["Images", "as_images"]
 
 PIXELS_PER_BATCH = 262_144  # 1 MB a float32 channel: little enough for a core's cache
 IMAGES_PER_TASK = 4  # that a thread reads from a list at a time
@@ -426,75 +425,3 @@ def _as_item(item, position):
             "(h, w, c): put Unflatten(image_shape) before it"
         )
     return pixels.reshape(_check_shape(pixels.shape, f"image {position}"))
-
-
-def load_images(folder):
-    """Read a folder whose sub-folders are classes, lazily.
-
-    Parameters
-    ----------
-    folder : path-like
-        Each sub-folder is a class, named by it; images may lie deeper inside. Hidden files and
-        files without the suffix of an image format are passed over.
-
-    Returns
-    -------
-    Bunch
-        images : `Images`, nothing decoded yet, sorted by class, then by path.
-        target : ndarray of int of shape (n,), positions in `target_names`.
-        target_names : ndarray of str, sorted.
-        filenames : ndarray of str of shape (n,).
-
-    Raises
-    ------
-    ValueError
-        If the folder is missing, has no sub-folders, or one of them holds no image.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> from pathlib import Path
-    >>> from PIL import Image
-    >>> from visionpipe import load_images
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     for name in ("cat", "dog"):
-    ...         (Path(folder) / name).mkdir()
-    ...         Image.new("RGB", (40, 30)).save(Path(folder) / name / "1.png")
-    ...     data = load_images(folder)
-    ...     data.target_names.tolist(), data.target.tolist(), data.images[0].shape
-    (['cat', 'dog'], [0, 1], (30, 40, 3))
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        what = "is a file" if folder.exists() else "does not exist"
-        raise ValueError(f"{folder} {what}; wanted a folder with one sub-folder for each class")
-    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not classes:
-        raise ValueError(f"{folder} has no sub-folders; wanted one sub-folder for each class")
-    filenames, target = [], []
-    for label, path in enumerate(classes):
-        found = _image_files(path)
-        if not found:
-            raise ValueError(
-                f"class folder {path} holds no images; put some in or remove the folder"
-            )
-        filenames += found
-        target += [label] * len(found)
-    return Bunch(
-        images=Images(filenames),
-        target=np.array(target),
-        target_names=np.array([path.name for path in classes]),
-        filenames=np.array(filenames),
-    )
-
-
-def _image_files(folder):
-    found = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [
-            os.path.join(root, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
-        ]
-    return sorted(found)
