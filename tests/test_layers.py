@@ -33,6 +33,7 @@ FLOORS = [
     "visionpipe.probabilities",
     "visionpipe.datasets",
     "visionpipe.comparison",
+    "visionpipe.search",
     "visionpipe.console",
     "pipelines",
     "visionpipe.cli",
@@ -45,6 +46,7 @@ SAME_FLOOR = {
     "visionpipe.displays",
     "visionpipe.networks",
     "visionpipe.deep",
+    "visionpipe.search",
     "pipelines",
 }
 

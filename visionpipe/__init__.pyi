@@ -28,6 +28,7 @@ from .local.root_sift import RootSIFT as RootSIFT
 from .local.sift import SIFT as SIFT
 from .persistence import load as load
 from .persistence import save as save
+from .search import ResumableSearch as ResumableSearch
 from .steps import Grayscale as Grayscale
 from .steps import Rescale as Rescale
 from .steps import Resize as Resize

@@ -8,7 +8,6 @@ batches of equal shape.
 import os
 from collections.abc import Sequence
 from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 
@@ -315,7 +314,8 @@ def _digest(item, identity):
         content = np.ascontiguousarray(item)
         return sha256(_kind(content, identity) + content.tobytes()).digest()[:16]
     try:
-        content = Path(item).read_bytes()
+        with open(item, "rb") as file:
+            content = file.read()
     except FileNotFoundError:
         raise ImageReadError(item, "no such file") from None
     except OSError as error:
