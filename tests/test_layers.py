@@ -19,6 +19,7 @@ FLOORS = [
     "visionpipe.kernels",
     "visionpipe.store",
     "visionpipe.once",
+    "visionpipe.progress",
     "visionpipe.base",
     "visionpipe.steps",
     "visionpipe.features",

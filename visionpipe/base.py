@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from joblib.parallel import get_active_backend
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import with_callbacks
 
 from visionpipe.images import as_images
 from visionpipe.kernels import versions
 from visionpipe.once import HEAD, compute_once, store_for
+from visionpipe.progress import ReportsProgress
 
 PIXELS_PER_GPU_BATCH = 1 << 24  # enough to fill a large GPU, 200 MB of RGB float32
 
@@ -187,12 +189,13 @@ class TakesImages:
         return tags
 
 
-class GivesNoColumns:
+class GivesNoColumns(ReportsProgress):
     """Mixin of the transformers whose output is not a table: images, or sets of descriptors.
 
     They learn nothing. A subclass has ``_check_params()``.
     """
 
+    @with_callbacks
     def fit(self, X, y=None):
         """Check the parameters and note the first image's shape; nothing else is learned.
 
@@ -208,7 +211,9 @@ class GivesNoColumns:
         self
         """
         self._check_params()
-        self.image_shape_in_ = as_images(X, owner=type(self).__name__).first_shape()
+        images = as_images(X, owner=type(self).__name__)
+        with self._fit_task(images, y):
+            self.image_shape_in_ = images.first_shape()
         return self
 
     def set_output(self, *, transform=None):
@@ -241,7 +246,7 @@ class GivesNoColumns:
 
 
 class ImageTransformer(
-    TakesImages, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+    ReportsProgress, TakesImages, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
 ):
     """Base of the stateless transformers that turn each image into one vector.
 
@@ -254,6 +259,7 @@ class ImageTransformer(
     _needs_one_size = False
     _version = 1
 
+    @with_callbacks
     def fit(self, X, y=None):
         """Note the first image's shape and the length of its vector; nothing else is learned.
 
@@ -269,8 +275,9 @@ class ImageTransformer(
         self
         """
         self._check_params()
-        first = as_images(X, owner=type(self).__name__)[:1]
-        vectors, shapes = self._once(first, identity(self), self._vectors, size=None)
+        images = as_images(X, owner=type(self).__name__)
+        with self._fit_task(images, y):
+            vectors, shapes = self._once(images[:1], identity(self), self._vectors, size=None)
         self.image_shape_in_ = tuple(map(int, shapes[0]))
         self._n_features_out = vectors.shape[1]
         return self

@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.callback import with_callbacks
 
 from visionpipe.base import (
     GivesNoColumns,
@@ -212,6 +213,7 @@ class Unflatten(ImageStep):
     def __init__(self, image_shape):
         self.image_shape = image_shape
 
+    @with_callbacks
     def fit(self, X, y=None):
         """Check the rows; nothing is learned.
 
@@ -226,7 +228,9 @@ class Unflatten(ImageStep):
         -------
         self
         """
-        self.n_features_in_ = self._rows(X).shape[1]
+        rows = self._rows(X)
+        with self._fit_task(rows, y):
+            self.n_features_in_ = rows.shape[1]
         return self
 
     def transform(self, X):

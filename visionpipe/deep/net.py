@@ -35,6 +35,8 @@ class TensorNet(NeuralNetClassifier):
         The parent's.
     """
 
+    tasks_ = None  # EpochTasks, while `train` runs
+
     def __init__(self, *, mean, std, n_classes, device, **options):
         super().__init__(
             **{
@@ -56,8 +58,16 @@ class TensorNet(NeuralNetClassifier):
         self.module_.to(device)
         self.pixel_mean_, self.pixel_std_ = self.pixel_mean_.to(device), self.pixel_std_.to(device)
 
-    def train(self, X, y):
-        """Train on images (n, c, h, w) and class numbers (n,), once initialised.
+    def train(self, X, y, tasks):
+        """Train, once initialised.
+
+        Parameters
+        ----------
+        X : Tensor (n, c, h, w)
+        y : Tensor (n,)
+            Class numbers.
+        tasks : EpochTasks
+            Told of each epoch; may stop the training.
 
         Raises
         ------
@@ -69,21 +79,27 @@ class TensorNet(NeuralNetClassifier):
         # Not partial_fit, which takes Ctrl-C for the end of a good training: in a search, a network
         # trained by half would compete.
         self.notify("on_train_begin", X=X, y=y)
+        self.tasks_ = tasks
         try:
             self.fit_loop(X, y)
         except StoppedByCallback:
-            pass
+            tasks.end(self)  # where skorch's callbacks stopped it
         finally:
+            del self.tasks_  # they hold the images
             self.notify("on_train_end", X=X, y=y)
         if not all(bool(p.isfinite().all()) for p in self.module_.parameters()):
             self._diverged("weights became infinite")  # in the last step, after the last loss
 
     def notify(self, method_name, **cb_kwargs):
-        """As in the parent; skorch's callbacks end a training by raising KeyboardInterrupt."""
+        """As in the parent, and tell the tasks of epochs outside of what skorch's callbacks do."""
+        if self.tasks_ and method_name == "on_epoch_begin":
+            self.tasks_.begin(self)
         try:
             super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt as interrupt:
+        except KeyboardInterrupt as interrupt:  # how skorch's callbacks end a training
             raise StoppedByCallback from interrupt
+        if self.tasks_ and method_name == "on_epoch_end" and self.tasks_.end(self):
+            raise StoppedByCallback
 
     def probabilities(self, batch):
         """ndarray (b, n_classes) for images (b, c, h, w)."""

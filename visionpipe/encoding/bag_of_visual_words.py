@@ -91,6 +91,7 @@ class BagOfVisualWords(Encoder):
     (200, 100)
     """
 
+    _n_stages = 2
     _kernels = ("bag_of_visual_words", "nearest_words", "segment_sum")
 
     def __init__(
@@ -135,16 +136,17 @@ class BagOfVisualWords(Encoder):
         if self.sigma is not None and not self.sigma > 0:
             refuse(self, "sigma", "None or a positive number")
 
-    def _learn(self, sets, rows, rng, device):
-        sample = np.asarray(sets.read(rows), dtype=np.float32)
+    def _learn(self, sample, sets, rows, rng, device):
         owner = type(self).__name__
-        self.words_ = learn_words(
-            sample, self.n_words, random_state=rng, device=device, owner=owner
-        )
+        with self._stage("words"):
+            self.words_ = learn_words(
+                sample, self.n_words, random_state=rng, device=device, owner=owner
+            )
         if self.assignment == "soft":
             self.sigma_ = self.sigma or _spread(sample, self.words_, device)
         if self.weighting == "tfidf":
-            self.idf_ = self._inverse_document_frequencies(sets)
+            with self._stage("document frequencies"):
+                self.idf_ = self._inverse_document_frequencies(sets)
 
     @property
     def _tile_size(self):

@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -11,6 +12,7 @@ from visionpipe.descriptors import as_descriptors
 from visionpipe.encoding.learned import learn_once, learned_state
 from visionpipe.encoding.pyramid import SpatialPyramid, check_pyramid
 from visionpipe.once import HEAD, compute_once, store_for
+from visionpipe.progress import ReportsProgress
 from visionpipe.threads import map_ahead
 
 __all__ = ["Encoder"]
@@ -20,14 +22,15 @@ DESCRIPTORS_PER_GPU_BATCH = 1 << 18
 NUMBERS_PER_BATCH = 1 << 21  # of what is summed over tiles of images: 8 MB of float32
 
 
-class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class Encoder(ReportsProgress, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Base of the encoders of sets of descriptors.
 
     A subclass has parameters ``pyramid``, ``n_samples``, ``random_state``, ``store`` and
     ``device``, what `identity` asks for, and
 
     - ``_check_params()``;
-    - ``_learn(sets, rows, rng, device)``, which learns from the descriptors in some rows of `sets`;
+    - ``_learn(sample, sets, rows, rng, device)``, which learns from the descriptors in some rows of
+      `sets`, float32, in at most ``_n_stages`` stages;
     - properties ``_tile_size`` and ``_cell_size``: how many numbers `_tile_statistics` gives for a
       tile, and how many `_finish` makes of them for a cell;
     - ``_tile_statistics(values, positions, segments, n_segments)``: from descriptors (m, d),
@@ -40,8 +43,10 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     _pooling = "sums"
     _needs_positions = False
+    _n_stages = 1
     _version = 1
 
+    @with_callbacks
     def fit(self, X, y=None):
         """Learn from a sample of the descriptors.
 
@@ -71,9 +76,13 @@ class Encoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         def learn():
             rng = check_random_state(self.random_state)
-            self._learn(sets, sets.sample(self.n_samples, rng), rng, resolve_device(self.device))
+            with self._stage("sample"):
+                rows = sets.sample(self.n_samples, rng)
+                sample = np.asarray(sets.read(rows), dtype=np.float32)
+            self._learn(sample, sets, rows, rng, resolve_device(self.device))
 
-        learn_once(self, sets, learn)
+        with self._fit_task(sets, y, n_stages=1 + self._n_stages):
+            learn_once(self, sets, learn)
         self._n_features_out = n_cells * self._cell_size
         return self
 

@@ -83,6 +83,7 @@ class FisherVector(Encoder):
     (200, 176)
     """
 
+    _n_stages = 3
     _kernels = ("fisher_vector", "nearest_words", "segment_sum")
 
     def __init__(
@@ -118,16 +119,19 @@ class FisherVector(Encoder):
             check_positive_int(self, "n_dimensions")
         check_choice(self, xy=(True, False), improved=(True, False))
 
-    def _learn(self, sets, rows, rng, device):
-        sample = np.asarray(sets.read(rows), dtype=np.float32)
+    def _learn(self, sample, sets, rows, rng, device):
         if self.n_dimensions is not None:
-            self._learn_projection(sample)
+            with self._stage("projection"):
+                self._learn_projection(sample)
         positions = torch.from_numpy(sets.positions(rows)) if self.xy else None
         points = self._points(torch.from_numpy(sample), positions).numpy()
-        words = learn_words(
-            points, self.n_gaussians, random_state=rng, device=device, owner=type(self).__name__
-        )
-        self.weights_, self.means_, self.variances_ = _learn_mixture(points, words, rng)
+        owner = type(self).__name__
+        with self._stage("words"):
+            words = learn_words(
+                points, self.n_gaussians, random_state=rng, device=device, owner=owner
+            )
+        with self._stage("mixture"):
+            self.weights_, self.means_, self.variances_ = _learn_mixture(points, words, rng)
 
     @property
     def _tile_size(self):

@@ -4,6 +4,7 @@ from numbers import Real
 
 import numpy as np
 import torch
+from sklearn.callback import with_callbacks
 from sklearn.utils import check_random_state
 from sklearn.utils.random import sample_without_replacement
 from sklearn.utils.validation import check_is_fitted
@@ -183,6 +184,7 @@ class PatchKMeans(ImageTransformer):
         self.store = store
         self.device = device
 
+    @with_callbacks
     def fit(self, X, y=None):
         """Learn the whitening, the dictionary and the scale of the sums.
 
@@ -197,11 +199,10 @@ class PatchKMeans(ImageTransformer):
         -------
         self
         """
-        images = self._learn_words(X)
-        if self.standardize:
-            self._learn_scale(self._sums_of(images))
+        self._fit(X, y, needs_sums=self.standardize)
         return self
 
+    @with_callbacks
     def fit_transform(self, X, y=None):
         """Fit, and compute one vector for each of the same images, in half the time of doing both.
 
@@ -216,10 +217,7 @@ class PatchKMeans(ImageTransformer):
         -------
         ndarray of float32 of shape (n_images, n_features)
         """
-        sums = self._sums_of(self._learn_words(X))
-        if self.standardize:
-            self._learn_scale(sums)
-        return self._standardized(sums)
+        return self._standardized(self._fit(X, y, needs_sums=True))
 
     def transform(self, X):
         """Compute one vector for each image.
@@ -256,28 +254,37 @@ class PatchKMeans(ImageTransformer):
         if not isinstance(self.nearest_fraction, Real) or not 0 < self.nearest_fraction <= 1:
             refuse(self, "nearest_fraction", "a number above 0 and at most 1")
 
-    def _learn_words(self, X):
-        """Learn everything but the scale of the sums; return the images."""
+    def _fit(self, X, y, needs_sums):
+        """Learn from images; return their sums over cells if they are needed."""
         self._check_params()
-        images = as_images(X, owner=type(self).__name__)
-        self.image_shape_in_ = images.first_shape()  # (h, w, c)
-        learn_once(self, images, lambda: self._learn_words_of(images))
-        n_codes = self.n_words * (1 if self.assignment == "triangle" else 2)
-        self._n_features_out = n_codes * self.grid[0] * self.grid[1]
-        return images
+        images, sums = as_images(X, owner=type(self).__name__), None
+        with self._fit_task(images, y, n_stages=3):
+            self.image_shape_in_ = images.first_shape()  # (h, w, c)
+            learn_once(self, images, lambda: self._learn_words(images))
+            n_codes = self.n_words * (1 if self.assignment == "triangle" else 2)
+            self._n_features_out = n_codes * self.grid[0] * self.grid[1]
+            if needs_sums:
+                with self._stage("sums"):
+                    sums = self._sums_of(images)
+            if self.standardize:
+                self._learn_scale(sums)
+        return sums
 
-    def _learn_words_of(self, images):
+    def _learn_words(self, images):
+        """Learn everything but the scale of the sums."""
         device, rng = resolve_device(self.device), check_random_state(self.random_state)
-        sample = self._sample_patches(images, rng)  # (m, d)
-        mean, whitening = zca_whitening(sample, self.zca_eps)
-        whitened = (sample.sub_(mean) @ whitening).numpy()
+        with self._stage("sample"):
+            sample = self._sample_patches(images, rng)  # (m, d)
+            mean, whitening = zca_whitening(sample, self.zca_eps)
+            whitened = (sample.sub_(mean) @ whitening).numpy()
         owner = type(self).__name__
-        if self.dictionary == "patches":
-            words = draw_words(whitened, self.n_words, random_state=rng, owner=owner)
-        else:
-            words = learn_words(
-                whitened, self.n_words, random_state=rng, device=device, owner=owner
-            )
+        with self._stage("words"):
+            if self.dictionary == "patches":
+                words = draw_words(whitened, self.n_words, random_state=rng, owner=owner)
+            else:
+                words = learn_words(
+                    whitened, self.n_words, random_state=rng, device=device, owner=owner
+                )
         if self.dictionary == "patches" or self.assignment != "triangle":
             norms = np.linalg.norm(words, axis=1, keepdims=True)
             words = words / np.maximum(norms, np.finfo(np.float32).tiny)

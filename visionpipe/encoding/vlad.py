@@ -1,7 +1,5 @@
 """Vectors of locally aggregated descriptors."""
 
-import numpy as np
-
 from visionpipe.base import check_choice, check_positive_int
 from visionpipe.encoding.encoder import Encoder, l2_normalised, signed_sqrt
 from visionpipe.encoding.words import learn_words
@@ -91,12 +89,12 @@ class VLAD(Encoder):
         check_positive_int(self, "n_words")
         check_choice(self, power=(True, False), intra=(True, False), normalize=(True, False))
 
-    def _learn(self, sets, rows, rng, device):
-        sample = np.asarray(sets.read(rows), dtype=np.float32)
+    def _learn(self, sample, sets, rows, rng, device):
         owner = type(self).__name__
-        self.words_ = learn_words(
-            sample, self.n_words, random_state=rng, device=device, owner=owner
-        )
+        with self._stage("words"):
+            self.words_ = learn_words(
+                sample, self.n_words, random_state=rng, device=device, owner=owner
+            )
 
     @property
     def _tile_size(self):
