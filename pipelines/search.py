@@ -1,28 +1,39 @@
-"""What ``python -m pipelines.NAME DATA`` does: search a grid, print the best, save it."""
+"""What ``python -m pipelines.search DATA`` does: search a grid, print the best, save it.
+
+``python -m pipelines.NAME DATA`` does it for the pipeline of that name.
+"""
 
 import argparse
+import os
+from pathlib import Path
 
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
+import pipelines
+from pipelines.cluster import check_workers, connected, work_sent_to
 from visionpipe.comparison import make_folds
-from visionpipe.console import fail_in_one_line
+from visionpipe.console import FitLines, fail_in_one_line
 from visionpipe.datasets import load_data
+from visionpipe.images import as_images
 from visionpipe.persistence import save
 from visionpipe.probabilities import with_probabilities
+from visionpipe.search import ResumableSearch
+from visionpipe.store import use_store
 
 
 @fail_in_one_line
-def main(name, build, param_grid, argv=None):
+def main(name=None, build=None, param_grid=None, argv=None):
     """Search the grid of a pipeline on a data set, then fit the best on everything and save it.
 
     Parameters
     ----------
-    name : str
-        Of the pipeline; the model file is named by it.
-    build : callable
+    name : str, default=None
+        Of the pipeline; the model file is named by it. None lets the command line name one of
+        `pipelines.all_pipelines`.
+    build : callable, default=None
         The pipeline's ``build(random_state=None)``.
-    param_grid : dict or list of dict
+    param_grid : dict or list of dict, default=None
         As `GridSearchCV` takes it.
     argv : list of str, default=None
         Command line; None is that of the process.
@@ -33,44 +44,113 @@ def main(name, build, param_grid, argv=None):
         Exit code.
     """
     options = _parse(name, argv)
-    data = load_data(options.data)
-    y = data.target_names[data.target]
-    folds = make_folds(
-        data.images, y, cv=options.cv, groups=data.get("groups"), random_state=options.seed
-    )
+    if name is None:
+        name, module = options.pipeline, pipelines.get(options.pipeline)
+        build, param_grid = module.build, module.PARAM_GRID
     pipeline = build(random_state=options.seed)
-    search = GridSearchCV(
-        pipeline, param_grid, cv=folds, n_jobs=options.jobs, refit=False, verbose=options.verbose
+    with connected(options.cluster) as client:
+        data = _load(options.data)
+        y = data.target_names[data.target]
+        if client is not None:
+            check_workers(client, [*data.get("filenames", [])[:1], *_touched(options.journal)])
+        with work_sent_to(client, data.images):
+            search = _search(pipeline, param_grid, data, y, options)
+    print(
+        f"{name} on {options.data}: accuracy {100 * search.best_score_:.2f} % over "
+        f"{options.cv} folds"
     )
-    search.fit(data.images, y)
-    accuracy = f"accuracy {100 * search.best_score_:.2f} % over {options.cv} folds"
-    print(f"{name} on {options.data}: {accuracy}")
     for parameter, value in search.best_params_.items():
         print(f"  {parameter} = {value!r}")
-    best = clone(pipeline).set_params(**search.best_params_)
+    best = clone(pipeline).set_params(**search.best_params_)  # names no store of this machine
     model = with_probabilities(best, y).fit(data.images, y)
     print(f"fitted on all {len(y)} images and saved as {save(model, options.out)}")
     return 0
 
 
+def _load(name):
+    """Load a data set with the whole paths of its files: workers run in other folders."""
+    data = load_data(name)
+    if "filenames" in data:
+        data.filenames = [os.path.abspath(path) for path in data.filenames]
+        data.images = as_images(data.filenames)
+    return data
+
+
+def _search(pipeline, param_grid, data, y, options):
+    """Fit all candidates on all folds, here or wherever joblib sends them."""
+    folds = make_folds(
+        data.images, y, cv=options.cv, groups=data.get("groups"), random_state=options.seed
+    )
+    estimator = use_store(clone(pipeline), options.store)
+    search = GridSearchCV(estimator, param_grid, cv=folds, n_jobs=options.jobs, refit=False)
+    if options.journal:
+        lines = FitLines(options.journal)
+        search = ResumableSearch(search, journal=options.journal, on_fit=lines)
+    return search.fit(data.images, y)
+
+
+def _touched(journal):
+    """Make the file that all workers have to see."""
+    if journal is None:
+        return []
+    path = Path(journal).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return [str(path)]
+
+
+# ------------------------------------------------------------------------------- the command line
+
+
 def _parse(name, argv):
     parser = argparse.ArgumentParser(
-        prog=f"python -m pipelines.{name}",
-        description=f"Grid-search the pipeline {name} and save the best model.",
+        prog=f"python -m pipelines.{name or 'search'}",
+        description=f"Grid-search {f'the pipeline {name}' if name else 'a pipeline'} and save the "
+        "best model.",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "data",
         nargs="?",
         default="digits",
         help="digits, faces, textures, or a folder of class sub-folders (default: digits)",
     )
-    parser.add_argument("--cv", type=int, default=5, help="number of folds (default: 5)")
-    parser.add_argument("--jobs", type=int, default=1, help="fits at the same time (default: 1)")
-    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
-    parser.add_argument(
-        "--out",
-        default=f"results/{name}.joblib",
-        help="where to save the model (default: %(default)s)",
+    if name is None:
+        names = ", ".join(pipelines.all_pipelines())
+        add("--pipeline", default="hog_svm", help=f"one of {names} (default: hog_svm)")
+    add("--cv", type=int, default=5, help="number of folds (default: 5)")
+    add("--jobs", type=int, help="fits at the same time (default: 1; on a cluster, all it can)")
+    add("--seed", type=int, default=0, help="random seed (default: 0)")
+    add("--out", help="where to save the model (default: results/PIPELINE.joblib)")
+    add(
+        "--store",
+        help="file in which features of images are kept, auto or none (default: auto, none with "
+        "--cluster)",
     )
-    parser.add_argument("--verbose", type=int, default=1, help="as GridSearchCV's (default: 1)")
-    return parser.parse_args(argv)
+    add(
+        "--journal",
+        help="file in which finished fits are kept, for a search that is begun again; or none "
+        "(default: beside the model, OUT.journal.jsonl; none with --cluster)",
+    )
+    add("--cluster", metavar="ADDRESS", help="of a Dask scheduler, such as tcp://host:8786")
+    options = parser.parse_args(argv)
+    return _completed(options, name or options.pipeline)
+
+
+def _completed(options, name):
+    """Options with those defaults that depend on other options."""
+    if options.cluster and options.jobs:
+        raise ValueError(
+            f"got --jobs {options.jobs} and --cluster; the workers of a cluster decide how many "
+            "fits run at the same time: leave --jobs out"
+        )
+    options.out = options.out or f"results/{name}.joblib"
+    # on a cluster, files that many write need a disk of the right kind: only the user knows it
+    for option, here in (("store", "auto"), ("journal", f"{options.out}.journal.jsonl")):
+        chosen = getattr(options, option) or ("none" if options.cluster else here)
+        setattr(options, option, None if chosen == "none" else chosen)
+    return options
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,5 +1,6 @@
 """The ready-made pipelines: what they promise, and their grid-search scripts."""
 
+import re
 import subprocess
 import sys
 
@@ -8,8 +9,10 @@ from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 import pipelines
+from pipelines import search
 from visionpipe import load, load_faces
 from visionpipe.probabilities import with_probabilities
+from visionpipe.store import FeatureStore
 
 FACES = load_faces()
 
@@ -62,16 +65,39 @@ def test_feature_names_go_through(name):
 
 def test_script_searches_prints_and_saves(tmp_path):
     out = tmp_path / "best.joblib"
-    script = [sys.executable, "-m", "pipelines.pixels_svm", "faces", "--cv", "2", "--verbose", "0"]
+    script = [sys.executable, "-m", "pipelines.pixels_svm", "faces", "--cv", "2"]
     done = subprocess.run([*script, "--out", out], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "pixels_svm on faces: accuracy 9" in done.stdout and "svm__C = " in done.stdout
+    assert done.stderr == ""  # it is no terminal
     model = load(out)
     assert model.predict_proba(FACES.images).shape == (200, 2)
+
+    script[2] = "pipelines.search"  # the same search by its other name, resumed
+    again = subprocess.run(
+        [*script, "--pipeline", "pixels_svm", "--out", out], capture_output=True, text=True
+    )
+    assert again.stdout == done.stdout
+    assert re.fullmatch(rf"(\d+) of \1 fits found in {out}.journal.jsonl\n", again.stderr)
 
     done = subprocess.run([*script[:3], "nowhere"], capture_output=True, text=True)
     assert done.returncode == 2 and done.stderr.startswith("error: there is no data set")
     assert len(done.stderr.splitlines()) == 1
+
+
+def test_search_keeps_features_and_fits_where_it_is_told(tmp_path, capsys):
+    store, journal = tmp_path / "features.sqlite", tmp_path / "fits.jsonl"
+    argv = ["faces", "--pipeline", "hog_svm", "--cv", "2", "--out", str(tmp_path / "one.joblib")]
+    assert search.main(argv=[*argv, "--store", str(store), "--journal", str(journal)]) == 0
+    kept = capsys.readouterr().out
+    assert len(FeatureStore(store)) >= 200 and len(journal.read_text().splitlines()) == 24
+    assert load(tmp_path / "one.joblib").get_params()["hog__store"] is None
+    argv[-1] = str(tmp_path / "two.joblib")
+    assert search.main(argv=[*argv, "--store", "none", "--journal", "none"]) == 0
+    assert capsys.readouterr().out.splitlines()[:-1] == kept.splitlines()[:-1]
+    assert not (tmp_path / "two.joblib.journal.jsonl").exists()
+    assert search.main(argv=["faces", "--pipeline", "sift"]) == 2
+    assert capsys.readouterr().err.startswith("error: there is no pipeline 'sift'; there are")
 
 
 def test_probabilities_keep_the_predictions():
