@@ -87,19 +87,17 @@ def test_a_pipeline_that_fails_is_a_row_that_says_why():
     assert "50.00 ± 0.00" in table[3]
 
 
-def test_rows_come_one_by_one_and_folds_are_counted():
-    n_folds = 0
+def test_rows_come_one_by_one_and_folds_are_told():
+    told = []
 
-    def on_fold():
-        nonlocal n_folds
-        n_folds += 1
+    def on_fold(name, fold, accuracy, seconds):
+        told.append((name, fold, accuracy))
+        assert seconds >= 0
 
-    folds = make_folds(X, Y, cv=4)
-    rows = compare_rows(
-        {"a": DummyClassifier(), "b": DummyClassifier()}, X, Y, folds, on_fold=on_fold
-    )
-    assert next(rows).pipeline == "a" and n_folds == 4
-    assert next(rows).pipeline == "b" and n_folds == 8
+    models = {"a": DummyClassifier(), "bad": Failing()}
+    rows = compare_rows(models, X, Y, make_folds(X, Y, cv=2), on_fold=on_fold)
+    assert next(rows).pipeline == "a" and told == [("a", 0, 0.5), ("a", 1, 0.5)]
+    assert next(rows).error and told[2:] == [("bad", 0, None), ("bad", 1, None)]
 
 
 def test_processes_give_the_same_rows():

@@ -89,7 +89,7 @@ def run_compare(options):
         print(table_header(), file=table, flush=True)
         for row in compare_rows(
             chosen, data.images, y, folds, n_jobs=options.jobs,
-            on_fold=lambda: progress.advance(task),
+            on_fold=lambda *fold: progress.update(task, advance=1, description=_fold_line(*fold)),
         ):  # fmt: skip
             print(table_row(row), file=table, flush=True)
             rows.append(row)
@@ -99,6 +99,12 @@ def run_compare(options):
     if options.json:
         print(json.dumps(rows.to_dicts(), indent=2))
     return 1 if all(row.error for row in rows) else 0
+
+
+def _fold_line(name, fold, accuracy, seconds):
+    """What stands before the progress bar."""
+    result = "failed" if accuracy is None else f"{accuracy:.4f} in {seconds:.1f} s"
+    return f"{name}, fold {fold}: {result}"
 
 
 def _write_run(options, names, n_images, classes):

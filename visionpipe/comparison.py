@@ -158,7 +158,8 @@ def compare_rows(pipelines, X, y, folds, *, n_jobs=None, on_fold=None):
     folds : list of (train, test)
         From `make_folds`.
     on_fold : callable, default=None
-        Called without arguments whenever a fold is done.
+        Called whenever a fold is done, with the pipeline's name, the fold's number from 0, the
+        accuracy (None if it failed) and the seconds that fitting and predicting took.
 
     Yields
     ------
@@ -174,7 +175,7 @@ def compare_rows(pipelines, X, y, folds, *, n_jobs=None, on_fold=None):
         ):
             results.append(result)
             if on_fold is not None:
-                on_fold()
+                on_fold(name, len(results) - 1, *_accuracy_and_seconds(result))
         yield _to_row(name, results)
 
 
@@ -202,6 +203,12 @@ def _run_fold(pipeline, X, y, train, test, measure_size):
         return _Fold(accuracy, fitted - start, done - fitted, len(test), size)
     except Exception as error:
         return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def _accuracy_and_seconds(result):
+    if isinstance(result, str):
+        return None, 0.0
+    return result.accuracy, result.fit_seconds + result.predict_seconds
 
 
 def _dumped_bytes(model):
