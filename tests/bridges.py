@@ -4,7 +4,11 @@ An estimator whose tags say that it takes no two-dimensional arrays is skipped b
 ``check_estimator`` after one check. Each class here turns a row of numbers into a small grey image
 at the door (elementwise, so that nothing about the row is lost), and says that it takes rows. What
 lies behind the door is the real estimator.
+
+At the end are estimators that count what they compute, for tests whose searches run in processes.
 """
+
+import os
 
 import numpy as np
 from scipy.special import expit
@@ -179,3 +183,30 @@ class CNNClassifierOfRows(TakesRows, CNNClassifier):
     def predict_proba(self, X):
         check_is_fitted(self)
         return super().predict_proba(small_images(validate_data(self, X, reset=False)))
+
+
+class CountsImages:
+    """Mixin before a feature: appends to a file, `log`, how many images it computes."""
+
+    def _vectors(self, batch):
+        log = os.open(self.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(log, b"%d\n" % len(batch))  # in one piece, for there may be several processes
+        os.close(log)
+        return super()._vectors(batch)
+
+
+class CountingHOG(CountsImages, HOG):
+    def __init__(self, log="", *, orientations=9, pixels_per_cell=(8, 8), store=None, device="cpu"):
+        super().__init__(
+            orientations=orientations,
+            pixels_per_cell=pixels_per_cell,
+            store=store,
+            device=device,
+        )
+        self.log = log
+
+
+class CountingColorHistogram(CountsImages, ColorHistogram):
+    def __init__(self, log="", *, bins=2, store=None, device="cpu"):
+        super().__init__(bins=bins, store=store, device=device)
+        self.log = log

@@ -319,7 +319,7 @@ class Descriptors(Sequence):
         ValueError
             If there are none, or their descriptors are of different kinds.
         """
-        parts = list(parts)
+        parts = [part.load() for part in parts]
         kinds = {(part.n_features, part.root) for part in parts if len(part._values)}
         if len(kinds) > 1 or not parts:
             raise ValueError(

@@ -109,7 +109,7 @@ class _Once:
     def __init__(self, store, source, setting, compute, take, heads_only):
         self.store, self.source, self.setting = store, source, setting
         self.compute, self.take, self.heads_only = compute, take, heads_only
-        self.owner, self.kept = uuid.uuid4().bytes, True
+        self.owner, self.kept, self.has_claimed = uuid.uuid4().bytes, True, False
         self.positions = {}  # of each key: an image may be there several times
 
     def run(self, keys):
@@ -128,7 +128,8 @@ class _Once:
                     time.sleep(POLL_SECONDS)
                 elsewhere = left
         finally:
-            self.store.release(self.owner)
+            if self.has_claimed:
+                self.store.release(self.owner)
 
     def _chunks(self, keys):
         """Cut keys into chunks that keep the caller busy for about `CHUNK_SECONDS` each."""
@@ -154,6 +155,7 @@ class _Once:
 
     def _compute_unclaimed(self, keys):
         """Compute, keep and take the rows that nobody else computes; return the other keys."""
+        self.has_claimed = True
         ours = self.store.claim(keys, self.owner)
         if ours:
             part = self.source[[self.positions[key][0] for key in ours]]
@@ -212,14 +214,11 @@ def _is_cheaper_to_read(store, source, setting, compute):
     computing, part, rows = _time_computing(source, compute)
     part, rows = part[:PROBE_ROWS], rows[:PROBE_ROWS]
     len(store)  # opens the file
-    began = time.perf_counter()
     keys = keys_of(part, setting)
-    known = time.perf_counter()
-    written = store.put(dict(zip(keys, rows, strict=True)))
-    between = time.perf_counter()
-    store.get(keys, from_memory=False)
-    reading = (time.perf_counter() - between + known - began) / len(keys)
-    writing = (between - known) / len(keys)
+    writing, written = _seconds(lambda: store.put(dict(zip(keys, rows, strict=True))), n_runs=1)
+    knowing, _ = _seconds(lambda: keys_of(part, setting))
+    getting, _ = _seconds(lambda: store.get(keys, from_memory=False))
+    reading, writing = (knowing + getting) / len(keys), writing / len(keys)
     cheaper = written and reading + writing / READS_PER_WRITE < computing
     logger.info(
         "%s: %.0f microseconds an image to compute, %.0f to read, %.0f to write: %s",
@@ -233,13 +232,21 @@ def _is_cheaper_to_read(store, source, setting, compute):
 
 
 def _time_computing(source, compute):
-    """Seconds an image, and the images and rows of the last and longest measurement."""
+    """Seconds an image, and the images and rows that were measured last."""
     start, size = 0, FIRST_CHUNK // 2
-    while True:  # the first part only warms up
+    while True:
         part = source[start : start + size]
-        began = time.perf_counter()
-        rows = compute(part)
-        seconds = time.perf_counter() - began
+        seconds, rows = _seconds(lambda part=part: compute(part), n_runs=1 if start else 2)
         start, size = start + size, 2 * size
-        if start >= len(source) or (start > FIRST_CHUNK and seconds > PROBE_SECONDS):
+        if start >= len(source) or seconds > PROBE_SECONDS:
             return seconds / len(part), part, rows
+
+
+def _seconds(job, n_runs=3):
+    """The least time of several runs, which nothing else has lengthened, and the result."""
+    least = np.inf
+    for _ in range(n_runs):
+        began = time.perf_counter()
+        result = job()
+        least = min(least, time.perf_counter() - began)
+    return least, result

@@ -12,13 +12,15 @@ from zlib import crc32
 __all__ = ["FeatureStore", "as_store", "use_store"]
 
 MAX_BYTES = 8 << 30
-MAX_BYTES_IN_MEMORY = 128 << 20
+MAX_BYTES_IN_MEMORY = 64 << 20
+LARGEST_IN_MEMORY = 1 << 14  # a row: of larger ones, to copy the bytes is most of the work
 ADMITTED_WHEN_FULL = 8  # to the memory: every eighth row, so that going round in it finds the rest
 LEASE_SECONDS = 10  # for which others wait for rows that a process has claimed
 BUSY_SECONDS = 30  # for which a process waits for the file while another writes to it
 RETRY_SECONDS = 60  # after which a file that could not be used is tried again
 KEYS_PER_STATEMENT = 1000
 EVICTED_AT_ONCE = 0.05  # of the rows
+BYTES_BESIDE_A_ROW = 100  # keys, checksums and indices
 PAGE_BYTES = 1 << 14  # large values are read five times as fast as with SQLite's 4 kB
 
 APPLICATION_ID = 0x76697370  # tells our files from those of other programs
@@ -170,7 +172,7 @@ class FeatureStore:
             Whether they are there now.
         """
         file = _file(self.path)
-        n_bytes = sum(len(head) + len(value) for head, value in rows.values())
+        n_bytes = sum(map(_bytes_on_disk, rows.values()))
         if n_bytes > self.max_bytes:
             return False
 
@@ -282,10 +284,32 @@ def _file(path):
     return _files[path]
 
 
-# a connection must not be used, not even closed, on the other side of a fork
+# SQLite in a child would take the locks of its parent's open connections for its own
+_paused = []
+
+
+def _before_fork():
+    _paused.extend(_files.values())
+    for file in _paused:
+        file.pause()
+
+
+def _after_fork_in_parent():
+    while _paused:
+        _paused.pop().resume()
+
+
+def _after_fork_in_child():
+    _paused.clear()
+    _files.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    _of_parents = []
-    os.register_at_fork(after_in_child=lambda: (_of_parents.append(dict(_files)), _files.clear()))
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
 
 
 class _File:
@@ -322,7 +346,8 @@ class _File:
     def _connect(self):
         inode = _inode(self.path)
         if self._connection is None or inode != self._inode:  # new, or removed, or set aside
-            self._close()
+            if inode != self._inode:
+                self._close()
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
             if os.path.isdir(self.path):
                 raise ValueError(f"store={self.path!r} is a folder; wanted a file in it")
@@ -352,8 +377,19 @@ class _File:
                 time.sleep(0.01)
         connection.execute("PRAGMA synchronous = NORMAL")  # a crash loses no row, WAL sees to it
 
+    def pause(self):
+        """Let go of the file, when nobody uses it; only `resume` lets anybody use it again."""
+        self._lock.acquire()
+        self._close_connection()
+
+    def resume(self):
+        self._lock.release()
+
     def _close(self):
         self.memory.clear()
+        self._close_connection()
+
+    def _close_connection(self):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -383,7 +419,7 @@ class _File:
 
 
 class _Memory:
-    """A bounded number of rows that were read or written last."""
+    """A bounded number of small rows that were read or written."""
 
     def __init__(self, max_bytes):
         self._max_bytes, self._n_bytes, self._n_refused = max_bytes, 0, 0
@@ -401,9 +437,11 @@ class _Memory:
 
     def _admit(self, key, row):
         n_bytes = _row_bytes(row)
+        if n_bytes > min(LARGEST_IN_MEMORY, self._max_bytes):
+            return
         if self._n_bytes + n_bytes > self._max_bytes:
             self._n_refused += 1
-            if n_bytes > self._max_bytes or self._n_refused % ADMITTED_WHEN_FULL:
+            if self._n_refused % ADMITTED_WHEN_FULL:
                 return
         while self._n_bytes + n_bytes > self._max_bytes:
             self._n_bytes -= _row_bytes(self._rows.pop(next(iter(self._rows))))
@@ -483,12 +521,14 @@ def _select(connection, columns, keys):
 
 def _select_rows(connection, keys):
     columns = (
-        "key, head, head_check, value_check, used, value FROM entries JOIN contents USING (id)"
+        "key, head, head_check, value_check, used, value FROM entries LEFT JOIN contents USING (id)"
     )
     return {
         key: (
             (head, value),
-            head_check == _head_check(key, head) and value_check == crc32(value, head_check),
+            value is not None  # a row number was damaged
+            and head_check == _head_check(key, head)
+            and value_check == crc32(value, head_check),
             used,
         )
         for key, head, head_check, value_check, used, value in _select(connection, columns, keys)
@@ -540,6 +580,12 @@ def _make_room(connection, n_bytes, max_bytes):
         _delete(connection, [key for (key,) in oldest])
 
 
+def _bytes_on_disk(row):
+    """Rows that are large for a page do not share it."""
+    n_bytes = BYTES_BESIDE_A_ROW + sum(map(len, row))
+    return n_bytes if n_bytes < PAGE_BYTES // 4 else -(-n_bytes // PAGE_BYTES) * PAGE_BYTES
+
+
 def _used_bytes(connection):
     counts = (
         connection.execute(f"PRAGMA {name}").fetchone()[0]
@@ -571,7 +617,7 @@ def _claim(connection, keys, owner):
     connection.execute("DELETE FROM claims WHERE until < ? OR until > ?", (now, until))
     claimed = {key for (key,) in _select(connection, "key FROM claims", keys)}
     taken = claimed | _present(connection, keys)
-    ours = [key for key in keys if key not in taken]
+    ours = [key for key in dict.fromkeys(keys) if key not in taken]
     connection.executemany(
         "INSERT INTO claims VALUES (?, ?, ?)", ((key, owner, until) for key in ours)
     )

@@ -92,7 +92,8 @@ class BagOfVisualWords(Encoder):
     """
 
     _n_stages = 2
-    _kernels = ("bag_of_visual_words", "nearest_words", "segment_sum")
+    _learned = ("words_", "sigma_", "idf_")
+    _kernels = ("bag_of_visual_words", "k_means", "nearest_words", "segment_sum")
 
     def __init__(
         self,

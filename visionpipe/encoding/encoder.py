@@ -38,7 +38,7 @@ class Encoder(ReportsProgress, ClassNamePrefixFeaturesOutMixin, TransformerMixin
     - ``_finish(cells)``, from what is pooled over cells (b, n_cells, ...) to vectors (b, f).
 
     ``_pooling`` is "sums" or "maxima"; ``_needs_positions`` says whether `_tile_statistics` looks
-    at positions.
+    at positions, ``_learned`` what attributes `_learn` may set.
     """
 
     _pooling = "sums"

@@ -84,7 +84,8 @@ class FisherVector(Encoder):
     """
 
     _n_stages = 3
-    _kernels = ("fisher_vector", "nearest_words", "segment_sum")
+    _learned = ("pca_mean_", "pca_components_", "weights_", "means_", "variances_")
+    _kernels = ("fisher_vector", "k_means", "nearest_words", "segment_sum")
 
     def __init__(
         self,

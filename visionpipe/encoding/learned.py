@@ -22,13 +22,15 @@ def learn_once(encoder, source, learn):
     Parameters
     ----------
     encoder : estimator
-        With parameters ``store``, ``random_state`` and ``device``. Gets attributes that end in
-        ``_``, arrays and numbers.
+        With parameters ``store``, ``random_state`` and ``device``. Its class has ``_learned``, the
+        names of attributes that may be learned: arrays and numbers.
     source : Images or Descriptors
         The training set; its order counts.
     learn : callable
-        Called without arguments, sets those attributes.
+        Called without arguments, sets some of those attributes.
     """
+    for name in encoder._learned:  # by an earlier fit
+        vars(encoder).pop(name, None)
     store = as_store(encoder.store)
     if store is None or not isinstance(encoder.random_state, Integral):
         learn()
@@ -42,14 +44,12 @@ def learn_once(encoder, source, learn):
     if rows:
         vars(encoder).update(_loaded(rows[key][1]))
         return
-    before = dict(vars(encoder))
     learn()
-    learned = {
-        name: value
-        for name, value in vars(encoder).items()
-        if name.endswith("_") and before.get(name) is not value
-    }
-    store.put({key: (b"", _dumped(learned))})
+    store.put({key: (b"", _dumped(_present(encoder, encoder._learned)))})
+
+
+def _present(encoder, names):
+    return {name: vars(encoder)[name] for name in names if name in vars(encoder)}
 
 
 def _dumped(arrays):
@@ -63,20 +63,17 @@ def _loaded(value):
         return {name: array.item() if array.ndim == 0 else array for name, array in arrays.items()}
 
 
-def learned_state(encoder, *names):
+def learned_state(encoder):
     """Digest of what an encoder has learned.
 
     Parameters
     ----------
     encoder : estimator
-        Fitted.
-    *names : str
-        Attributes that count; none stands for all that end in ``_``.
+        As of `learn_once`, fitted.
 
     Returns
     -------
     str
         SHA-256, hexadecimal.
     """
-    names = names or [name for name in vars(encoder) if name.endswith("_")]
-    return digest_of_arrays({name: getattr(encoder, name) for name in names})
+    return digest_of_arrays(_present(encoder, encoder._learned))

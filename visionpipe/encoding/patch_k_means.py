@@ -144,8 +144,10 @@ class PatchKMeans(ImageTransformer):
     """
 
     _needs_one_size = True
-
-    _kernels = ("bag_of_visual_words", "color", "nearest_words", "patches", "segment_sum")
+    _learned = ("mean_", "whitening_", "words_")
+    _kernels = (
+        *("bag_of_visual_words", "color", "k_means", "nearest_words", "patches", "segment_sum"),
+    )
 
     def __init__(
         self,
@@ -332,7 +334,7 @@ class PatchKMeans(ImageTransformer):
 
     def _sums_of(self, images):
         """Sums over cells (n, f), before they are standardised."""
-        words = learned_state(self, "mean_", "whitening_", "words_")
+        words = learned_state(self)
         setting = f"{identity(self)} sums of {words}"
         return self._once(images, setting, self._sums, self.image_shape_in_[:2])[0]
 

@@ -60,7 +60,8 @@ class VLAD(Encoder):
     (200, 1024)
     """
 
-    _kernels = ("nearest_words", "segment_sum", "vlad")
+    _learned = ("words_",)
+    _kernels = ("k_means", "nearest_words", "segment_sum", "vlad")
 
     def __init__(
         self,

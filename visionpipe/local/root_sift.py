@@ -60,4 +60,6 @@ class RootSIFT(SIFT):
     _root = True
 
     def _setting(self):
+        if type(self) is not RootSIFT:  # who knows what a subclass describes
+            return super()._setting()
         return SIFT(**self.get_params())._setting()

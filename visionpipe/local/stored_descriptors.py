@@ -1,5 +1,7 @@
 """Descriptors that lie in a feature store, and are read when they are looked at."""
 
+from hashlib import sha256
+
 import numpy as np
 
 from visionpipe.descriptors import Descriptors
@@ -36,8 +38,10 @@ class StoredDescriptors(Descriptors):
         self._compute, self.root, self.origin = compute, root, origin
         self._keys = keys_of(images, setting)
         self._heads = np.empty((len(images), HEAD.size // 4), dtype=np.int64)
-        self._loaded = None
-        if not self._fetch(self._take_heads, heads_only=True):  # the store cannot be written
+        self._offsets = self._loaded = None
+        stored = self._fetch(self._take_heads, heads_only=True)
+        self._width = int(self._heads[0, 4])
+        if not stored:  # the store cannot be written
             self._loaded = compute(images)
 
     def _take_heads(self, where, rows):
@@ -63,22 +67,34 @@ class StoredDescriptors(Descriptors):
         return len(self._keys)
 
     def __repr__(self):
-        return f"{super().__repr__()[:-1]}, in {self._store.path}>"
+        root = ", square roots" if self.root else ""
+        return (
+            f"<descriptors of {len(self)} images: {self._heads[:, 3].sum()} of length "
+            f"{self.n_features}, uint8{root}, in {self._store.path}>"
+        )
+
+    @property
+    def nbytes(self):
+        """Memory of values, offsets, frames and image sizes when they are loaded, in bytes."""
+        n = int(self._heads[:, 3].sum())
+        return n * (self.n_features + FRAME_BYTES) + self.offsets.nbytes + 8 * len(self)
 
     @property
     def offsets(self):
         """Rows of image i are ``offsets[i]`` to ``offsets[i + 1]``; ndarray of int."""
-        return np.concatenate(([0], np.cumsum(self._heads[:, 3])))
+        if self._offsets is None:
+            self._offsets = np.concatenate(([0], np.cumsum(self._heads[:, 3])))
+        return self._offsets
 
     @property
     def image_sizes(self):
-        """Height and width of each image, ndarray of int of shape (n_images, 2)."""
-        return self._heads[:, :2]
+        """Height and width of each image, ndarray of int32 of shape (n_images, 2)."""
+        return self._heads[:, :2].astype(np.int32)
 
     @property
     def n_features(self):
         """Length of a descriptor, d."""
-        return int(self._heads[:1, 4].sum())
+        return self._width
 
     @property
     def frames(self):
@@ -91,7 +107,10 @@ class StoredDescriptors(Descriptors):
 
     def digests(self):
         """Digest of the set of each image, ndarray of shape (n_images,), dtype V16."""
-        return np.frombuffer(b"".join(self._keys), dtype="V16")
+        keys = self._keys  # of the bytes that are kept, which SIFT and RootSIFT share
+        if self.root:
+            keys = [sha256(b"root " + key).digest()[:16] for key in keys]
+        return np.frombuffer(b"".join(keys), dtype="V16")
 
     def load(self):
         """Read all descriptors.
@@ -110,7 +129,7 @@ class StoredDescriptors(Descriptors):
                 rows[position] = row
 
         self._fetch(take)
-        return _from_rows(rows, self.root, self.origin)
+        return _from_rows(rows, self._width, self.root, self.origin)
 
     def read(self, rows):
         """Descriptors by their row in `values`; see `Descriptors.read`."""
@@ -124,16 +143,18 @@ class StoredDescriptors(Descriptors):
         """What some rows hold, from a few images at a time."""
         offsets = self.offsets
         rows = np.arange(offsets[-1])[rows]
-        found = []
         order = np.argsort(rows, kind="stable")
-        in_order = rows[order]
-        for images in self.batches(ROWS_AT_ONCE, len(self)):
-            first, last = np.searchsorted(in_order, offsets[[images.start, images.stop]])
-            if first < last:
-                part = self[images.start : images.stop].load()
-                found.append(look(part, in_order[first:last] - offsets[images.start]))
+        of_image = np.searchsorted(offsets, rows[order], side="right") - 1
+        images, nth = np.unique(of_image, return_inverse=True)
+        concerned = self[images]
+        rows = rows[order] + (concerned.offsets[:-1] - offsets[images])[nth]  # of `concerned`
+        found = []
+        for some in concerned.batches(ROWS_AT_ONCE, max(1, len(images))):
+            first, last = np.searchsorted(rows, concerned.offsets[[some.start, some.stop]])
+            part = concerned[some.start : some.stop].load()
+            found.append(look(part, rows[first:last] - concerned.offsets[some.start]))
         if not found:
-            return look(self[:0].load(), rows)
+            return look(concerned.load(), rows)
         joined = np.concatenate(found)
         restored = np.empty_like(joined)
         restored[order] = joined
@@ -152,6 +173,7 @@ class StoredDescriptors(Descriptors):
             "_images": self._images[key],
             "_keys": [self._keys[i] for i in images],
             "_heads": self._heads[key],
+            "_offsets": None,
             "_loaded": None if self._loaded is None else self._loaded[key],
         }
         return part
@@ -175,9 +197,8 @@ def _pairs(offsets):
     return zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
 
 
-def _from_rows(rows, root, origin):
+def _from_rows(rows, width, root, origin):
     heads = np.array([HEAD.unpack(head) for head, _ in rows], dtype=np.int64).reshape(-1, 5)
-    width = int(heads[0, 4]) if len(heads) else 0
     offsets = np.concatenate(([0], np.cumsum(heads[:, 3])))
     values = np.empty((offsets[-1], width), dtype=np.uint8)
     frames = np.empty((offsets[-1], 4), dtype=np.float32)
