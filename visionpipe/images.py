@@ -180,6 +180,10 @@ class Images(Sequence):
         """Whether some of the images are files, whose content may change."""
         return isinstance(self._source, list) and any(isinstance(s, str) for s in self._source)
 
+    def afresh(self):
+        """Return the same images, as files are now: themselves."""
+        return self
+
     def digests(self):
         """Digest of all that decides what is read of each image.
 

@@ -33,7 +33,8 @@ def keys_of(source, setting):
     Parameters
     ----------
     source : Images or Descriptors
-        Its ``digests()`` are an array (n,) of dtype V16.
+        Its ``digests()`` are an array (n,) of dtype V16; ``afresh()`` is the same with digests of
+        what files hold now, if it ``reads_files``.
     setting : str
         All that decides a row beside the image.
 
@@ -169,7 +170,7 @@ class _Once:
         """Leave out the rows of files that were written to while they were being read."""
         if not part.reads_files:
             return rows
-        now = zip(rows.items(), keys_of(part, self.setting), strict=True)
+        now = zip(rows.items(), keys_of(part.afresh(), self.setting), strict=True)
         return {key: row for (key, row), key_now in now if key == key_now}
 
     def _take(self, rows):

@@ -1,10 +1,12 @@
 """What encoders learn is learned once, and what they encode is encoded once."""
 
 import importlib
+import os
 import pickle
 
 import numpy as np
 import pytest
+from PIL import Image
 from skimage import data
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
@@ -15,6 +17,7 @@ from visionpipe import (
     SIFT,
     VLAD,
     BagOfVisualWords,
+    DenseSIFT,
     FeatureStore,
     FisherVector,
     PatchKMeans,
@@ -308,3 +311,35 @@ def test_words_of_other_training_sets_share_no_rows(estimator, path, counts):
         np.testing.assert_allclose(vectors, expected.transform(X), atol=1e-3)
         n_rows.append(len(FeatureStore(path)))
         assert n_rows[-1] == n_rows[-2] + N + 1
+
+
+def test_files_that_change_meanwhile_leave_nothing_wrong(path, tmp_path):
+    grid = DenseSIFT(step=4, bin_sizes=(4,), store=path)
+    bag = BagOfVisualWords(5, random_state=0, store=tmp_path / "words.sqlite")
+    files = []
+    for i, image in enumerate(IMAGES):
+        files.append(tmp_path / f"{i}.png")
+        Image.fromarray(image).save(files[-1])
+    sets = grid.fit_transform(files)
+    Image.fromarray(IMAGES[0, ::-1].copy()).save(files[0])
+    os.unlink(path)  # what is looked at now is computed again, of another picture
+    forget()
+    of_other_files = bag.fit(sets).words_
+    assert len(FeatureStore(tmp_path / "words.sqlite")) == 0
+    bag.transform(sets)
+    assert len(FeatureStore(tmp_path / "words.sqlite")) == N - 1
+    Image.fromarray(IMAGES[0]).save(files[0])
+    right = clone(bag).set_params(store=None).fit(clone(grid).fit_transform(files))
+    again = clone(bag).fit(clone(grid).fit_transform(files))
+    np.testing.assert_array_equal(again.words_, right.words_)
+    assert (again.words_ != of_other_files).any()
+
+
+def test_another_number_of_descriptors_is_refused(path, tmp_path):
+    Image.fromarray(IMAGES[0]).save(tmp_path / "a.png")
+    sets = SIFT(store=path).fit_transform([tmp_path / "a.png"])
+    Image.fromarray(np.zeros_like(IMAGES[0])).save(tmp_path / "a.png")
+    os.unlink(path)
+    forget()
+    with pytest.raises(ValueError, match=r"a\.png> has changed since it was described; transform"):
+        sets.load()

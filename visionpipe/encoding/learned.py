@@ -39,13 +39,18 @@ def learn_once(encoder, source, learn):
         f"learned by {identity(encoder)}, random_state={int(encoder.random_state)}, on "
         f"{resolve_device(encoder.device).type}, scikit-learn {sklearn.__version__}\n"
     )
-    key = sha256(how.encode() + source.digests().tobytes()).digest()[:16]
+    key = _key(how, source)
     rows = store.get([key])
     if rows:
         vars(encoder).update(_loaded(rows[key][1]))
         return
     learn()
-    store.put({key: (b"", _dumped(_present(encoder, encoder._learned)))})
+    if not source.reads_files or key == _key(how, source.afresh()):  # nothing has changed
+        store.put({key: (b"", _dumped(_present(encoder, encoder._learned)))})
+
+
+def _key(how, source):
+    return sha256(how.encode() + source.digests().tobytes()).digest()[:16]
 
 
 def _present(encoder, names):

@@ -105,6 +105,12 @@ class StoredDescriptors(Descriptors):
     def _values(self):
         return self.load()._values
 
+    def afresh(self):
+        """Return the same sets, of what the files hold now; only their `digests` differ."""
+        fresh = self._part(slice(None), range(len(self)))
+        fresh._keys = keys_of(self._images, self._setting)
+        return fresh
+
     def digests(self):
         """Digest of the set of each image, ndarray of shape (n_images,), dtype V16."""
         keys = self._keys  # of the bytes that are kept, which SIFT and RootSIFT share
@@ -119,6 +125,12 @@ class StoredDescriptors(Descriptors):
         -------
         Descriptors
             In memory.
+
+        Raises
+        ------
+        ValueError
+            If descriptors have gone from the store, and those computed again are of another number:
+            a file has changed.
         """
         if self._loaded is not None:
             return self._loaded
@@ -127,6 +139,11 @@ class StoredDescriptors(Descriptors):
         def take(where, some):
             for position, row in zip(where, some, strict=True):
                 rows[position] = row
+                if HEAD.unpack(row[0]) != tuple(self._heads[position].tolist()):
+                    raise ValueError(
+                        f"{self._images[position : position + 1]} has changed since it was "
+                        "described; transform the images again"
+                    )
 
         self._fetch(take)
         return _from_rows(rows, self._width, self.root, self.origin)
