@@ -20,6 +20,7 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
+from stores import forget
 
 from visionpipe import (
     HOG,
@@ -62,20 +63,6 @@ def crops(n, height, width):
 
 
 X, Y = pictures(), np.arange(N) % 2
-
-
-def forget():
-    """Let this process see files as a new one would."""
-    for file in store._files.values():
-        file._close()
-    store._files.clear()
-
-
-@pytest.fixture(autouse=True)
-def _nothing_open():
-    forget()
-    yield
-    forget()
 
 
 @pytest.fixture

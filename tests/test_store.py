@@ -22,26 +22,13 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
+from stores import forget
 
 from visionpipe import HOG, LBP, FeatureStore, Resize, store, use_store
 from visionpipe.store import as_store
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = np.random.default_rng(0).integers(0, 256, (20, 24, 24), dtype=np.uint8)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_open():
-    forget()
-    yield
-    forget()
-
-
-def forget():
-    """Let this process see files as a new one would."""
-    for file in store._files.values():
-        file._close()
-    store._files.clear()
 
 
 @pytest.fixture

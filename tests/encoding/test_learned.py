@@ -12,6 +12,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
+from stores import forget
 
 from visionpipe import (
     SIFT,
@@ -22,7 +23,6 @@ from visionpipe import (
     FisherVector,
     PatchKMeans,
     RootSIFT,
-    store,
     use_store,
 )
 from visionpipe.encoding.encoder import Encoder
@@ -49,20 +49,6 @@ PATCHES = [
 ]
 every = pytest.mark.parametrize("estimator", [*ENCODERS, *PATCHES], ids=repr)
 every_encoder = pytest.mark.parametrize("estimator", ENCODERS, ids=repr)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_open():
-    forget()
-    yield
-    forget()
-
-
-def forget():
-    """Let this process see files as a new one would."""
-    for file in store._files.values():
-        file._close()
-    store._files.clear()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from skimage import data
+from stores import forget
 
 from visionpipe import SIFT, DenseSIFT, Descriptors, FeatureStore, RootSIFT, store
 from visionpipe.local import stored_descriptors
@@ -36,20 +37,6 @@ KEYS = {
     "tuple": (np.array([4, 5]),),
     "ellipsis": (np.array([4, 5]), ...),
 }
-
-
-@pytest.fixture(autouse=True)
-def _nothing_open():
-    forget()
-    yield
-    forget()
-
-
-def forget():
-    """Let this process see files as a new one would."""
-    for file in store._files.values():
-        file._close()
-    store._files.clear()
 
 
 @pytest.fixture
