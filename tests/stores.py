@@ -1,10 +1,10 @@
 """Feature stores as a new process would see them."""
 
-from visionpipe import store
+from visionpipe.store import file
 
 
 def forget():
     """Close the files of all stores, and forget what is in memory of them."""
-    for file in store._files.values():
-        file._close()
-    store._files.clear()
+    for one in file._files.values():
+        one._close()
+    file._files.clear()

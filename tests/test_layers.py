@@ -48,6 +48,7 @@ SAME_FLOOR = {
     "visionpipe.networks",
     "visionpipe.deep",
     "visionpipe.search",
+    "visionpipe.store",
     "pipelines",
 }
 

@@ -409,7 +409,7 @@ def test_errors_give_claims_up(path):
 
 
 def test_others_take_over_from_a_killed_process(path, log, monkeypatch):
-    monkeypatch.setattr(store, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr("visionpipe.store.rows.LEASE_SECONDS", 0.5)
     hog = CountingHOG(log.path, store=path)
     keys = keys_of(as_images(X), identity(hog))
     began = time.monotonic()

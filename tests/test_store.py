@@ -24,8 +24,10 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.svm import LinearSVC
 from stores import forget
 
-from visionpipe import HOG, LBP, FeatureStore, Resize, store, use_store
+from visionpipe import HOG, LBP, FeatureStore, Resize, use_store
 from visionpipe.store import as_store
+from visionpipe.store import file as store_file
+from visionpipe.store import rows as rows_in_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = np.random.default_rng(0).integers(0, 256, (20, 24, 24), dtype=np.uint8)
@@ -92,15 +94,15 @@ def test_rows_that_are_there_stay(path):
 
 
 def test_memory_is_bounded_and_right(path, monkeypatch):
-    monkeypatch.setattr(store, "MAX_BYTES_IN_MEMORY", 50_000)
+    monkeypatch.setattr(store_file, "MAX_BYTES_IN_MEMORY", 50_000)
     some = rows(range(300), 1000)
     for start in range(0, 300, 10):
         part = list(some)[start : start + 10]
         FeatureStore(path).put({k: some[k] for k in part})
         assert FeatureStore(path).get(part) == {k: some[k] for k in part}
-    memory = store._file(path).memory
+    memory = store_file.file_at(path).memory
     in_memory = dict(memory._rows)
-    assert 30_000 < sum(map(store._row_bytes, in_memory.values())) == memory._n_bytes <= 50_000
+    assert 30_000 < sum(map(store_file.row_bytes, in_memory.values())) == memory._n_bytes <= 50_000
     assert in_memory == {k: some[k] for k in in_memory}
     assert FeatureStore(path).put({key(-1): (b"", bytes(60_000))})  # larger than the memory
     assert key(-1) not in memory._rows
@@ -120,8 +122,8 @@ def test_memory_spares_the_file(path):
 
 
 def file_bytes(path):
-    connection = store._file(path)._connect()
-    return connection.execute("PRAGMA page_count").fetchone()[0] * store.PAGE_BYTES
+    connection = store_file.file_at(path)._connect()
+    return connection.execute("PRAGMA page_count").fetchone()[0] * rows_in_file.PAGE_BYTES
 
 
 @pytest.mark.parametrize(("n_bytes", "n_rows"), [(100, 50), (3000, 20), (9000, 1), (40_000, 3)])
@@ -132,7 +134,7 @@ def test_the_file_stays_below_its_limit(path, n_bytes, n_rows):
         assert limited.put(some)
         assert limited.get(list(some), from_memory=False) == some
         # what is written last may want a page of its own for each row, and some for the tree
-        assert file_bytes(path) <= 1_000_000 + (n_rows + 4) * store.PAGE_BYTES
+        assert file_bytes(path) <= 1_000_000 + (n_rows + 4) * rows_in_file.PAGE_BYTES
     assert len(limited) * n_bytes > 300_000
 
 
@@ -146,7 +148,7 @@ def test_what_is_larger_than_the_limit_is_not_put(path):
 
 def test_what_was_not_used_for_longest_goes_first(path, monkeypatch):
     hour = 100
-    monkeypatch.setattr(store, "_hour", lambda: hour)
+    monkeypatch.setattr(rows_in_file, "this_hour", lambda: hour)
     limited = FeatureStore(path, max_bytes=1_000_000)
     for hour in (101, 102, 103):
         limited.put(rows(range(10 * hour, 10 * hour + 10), 15_000))
@@ -194,7 +196,7 @@ def damage_cut_within_a_page(path):
 
 def damage_format(path):
     with sqlite3.connect(path) as connection:
-        connection.execute(f"PRAGMA user_version = {store.FORMAT + 1}")
+        connection.execute(f"PRAGMA user_version = {rows_in_file.FORMAT + 1}")
     connection.close()
 
 
@@ -301,7 +303,7 @@ def test_what_failed_is_tried_again_later(tmp_path, monkeypatch):
     check_features(path)
     assert not os.path.exists(path)
     now = time.monotonic()
-    monkeypatch.setattr(store.time, "monotonic", lambda: now + store.RETRY_SECONDS + 1)
+    monkeypatch.setattr(store_file.time, "monotonic", lambda: now + store_file.RETRY_SECONDS + 1)
     check_features(path)
     assert len(FeatureStore(path)) == len(PICTURES)
 
@@ -309,7 +311,7 @@ def test_what_failed_is_tried_again_later(tmp_path, monkeypatch):
 def test_full_disk(path):
     stored = rows(range(10))
     FeatureStore(path).put(stored)
-    connection = store._file(path)._connect()
+    connection = store_file.file_at(path)._connect()
     (n_pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {n_pages}")
     with pytest.warns(UserWarning, match="no good for writing .*full"):
@@ -322,14 +324,14 @@ def test_full_disk(path):
 
 def test_features_on_a_full_disk(path):
     FeatureStore(path).put(rows(range(10), 1400))  # nearly a page, so that the next are too many
-    connection = store._file(path)._connect()
+    connection = store_file.file_at(path)._connect()
     (n_pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {n_pages}")
     check_features(path, "no good for writing")
 
 
 def test_locked_by_another(path, monkeypatch):
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(store_file, "BUSY_SECONDS", 0.1)
     stored = rows(range(10))
     FeatureStore(path).put(stored)
     forget()
@@ -341,8 +343,8 @@ def test_locked_by_another(path, monkeypatch):
 
 
 def test_what_is_there_is_read_while_another_writes(path, monkeypatch):
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
-    monkeypatch.setattr(store, "_hour", lambda: 100)
+    monkeypatch.setattr(store_file, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(rows_in_file, "this_hour", lambda: 100)
     HOG(store=path).fit_transform(PICTURES)
     forget()
     other = sqlite3.connect(path, isolation_level=None)
@@ -354,7 +356,7 @@ def test_what_is_there_is_read_while_another_writes(path, monkeypatch):
 
 
 def test_new_file_locked_by_another(path, monkeypatch):
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(store_file, "BUSY_SECONDS", 0.1)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     check_features(path, "locked")
@@ -372,7 +374,7 @@ def test_waits_while_another_writes(path):
 def test_read_only(path):
     stored = rows(range(10))
     FeatureStore(path).put(stored)
-    store._file(path)._connect().execute("PRAGMA query_only = ON")
+    store_file.file_at(path)._connect().execute("PRAGMA query_only = ON")
     check_features(path, "no good for writing")
     assert FeatureStore(path).get(list(stored), from_memory=False) == stored
 
@@ -489,7 +491,7 @@ def test_copies_hold_no_connection_and_no_rows(path):
 
 
 def put_and_get(path, numbers, of_the_parent):
-    assert id(store._file(path)) != of_the_parent
+    assert id(store_file.file_at(path)) != of_the_parent
     found = FeatureStore(path).get([key(i) for i in range(100)])
     return FeatureStore(path).put(rows(numbers)), found
 
@@ -498,7 +500,7 @@ def put_and_get(path, numbers, of_the_parent):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_forks_go_on_with_the_store(path):
     FeatureStore(path).put(rows(range(10)))
-    ours = id(store._file(path))
+    ours = id(store_file.file_at(path))
     with get_context("fork").Pool(2) as pool:
         numbers = [range(10, 30), range(20, 50)]
         results = pool.starmap(put_and_get, [(path, some, ours) for some in numbers])
@@ -532,7 +534,7 @@ def test_a_fork_may_outlive_its_parent(path):
 
 
 def test_threads_share_the_store(path, monkeypatch):
-    monkeypatch.setattr(store, "MAX_BYTES_IN_MEMORY", 20_000)
+    monkeypatch.setattr(store_file, "MAX_BYTES_IN_MEMORY", 20_000)
 
     def work(thread):
         for i in range(40):
@@ -569,7 +571,10 @@ def test_claims(path):
 def test_claims_expire(path, monkeypatch):
     some, now = FeatureStore(path), time.time()
     assert some.claim([key(1)], b"killed") == [key(1)]
-    for seconds, expected in ((store.LEASE_SECONDS / 2, []), (store.LEASE_SECONDS + 1, [key(1)])):
+    for seconds, expected in (
+        (rows_in_file.LEASE_SECONDS / 2, []),
+        (rows_in_file.LEASE_SECONDS + 1, [key(1)]),
+    ):
         monkeypatch.setattr(time, "time", lambda later=now + seconds: later)
         assert some.claim([key(1)], b"next") == expected
 

@@ -9,9 +9,10 @@ from PIL import Image
 from skimage import data
 from stores import forget
 
-from visionpipe import SIFT, DenseSIFT, Descriptors, FeatureStore, RootSIFT, store
+from visionpipe import SIFT, DenseSIFT, Descriptors, FeatureStore, RootSIFT
 from visionpipe.local import stored_descriptors
 from visionpipe.local.describer import Describer
+from visionpipe.store.file import file_at
 
 PHOTOGRAPH = data.astronaut()
 N = 20
@@ -322,10 +323,10 @@ def test_digests_tell_settings_and_images_apart(path):
 
 
 def evict(path):
-    connection = store._file(path)._connect()
+    connection = file_at(path)._connect()
     connection.execute("DELETE FROM contents WHERE id % 2")
     connection.execute("DELETE FROM entries WHERE id % 2")
-    store._file(path).memory.clear()
+    file_at(path).memory.clear()
 
 
 def delete_file(path):
@@ -371,7 +372,7 @@ def test_a_store_that_keeps_nothing(estimator, kind, path, tmp_path):
         where = FeatureStore(path, max_bytes=10_000)
     else:
         len(FeatureStore(path))
-        store._file(path)._connect().execute("PRAGMA query_only = ON")
+        file_at(path)._connect().execute("PRAGMA query_only = ON")
     found, eager = (
         with_store(estimator, where).fit_transform(PICTURES),
         estimator.transform(PICTURES),
