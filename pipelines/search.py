@@ -19,7 +19,7 @@ from visionpipe.images import as_images
 from visionpipe.persistence import save
 from visionpipe.probabilities import with_probabilities
 from visionpipe.search import ResumableSearch
-from visionpipe.store import use_store
+from visionpipe.store import as_store, use_store
 
 
 @fail_in_one_line
@@ -81,6 +81,8 @@ def _search(pipeline, param_grid, data, y, options):
     folds = make_folds(
         data.images, y, cv=options.cv, groups=data.get("groups"), random_state=options.seed
     )
+    if options.store and not options.cluster:
+        len(as_store(options.store))  # what cannot be a store is refused once, not by every fit
     estimator = use_store(clone(pipeline), options.store)
     search = GridSearchCV(estimator, param_grid, cv=folds, n_jobs=options.jobs, refit=False)
     if options.journal:

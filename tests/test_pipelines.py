@@ -98,6 +98,10 @@ def test_search_keeps_features_and_fits_where_it_is_told(tmp_path, capsys):
     assert not (tmp_path / "two.joblib.journal.jsonl").exists()
     assert search.main(argv=["faces", "--pipeline", "sift"]) == 2
     assert capsys.readouterr().err.startswith("error: there is no pipeline 'sift'; there are")
+    assert search.main(argv=[*argv, "--store", str(tmp_path)]) == 2
+    assert (
+        capsys.readouterr().err == f"error: store='{tmp_path}' is a folder; wanted a file in it\n"
+    )
 
 
 def test_probabilities_keep_the_predictions():
