@@ -781,7 +781,7 @@ def test_no_thread_is_left(log, journal):
         ResumableSearch(
             grid(log, values=[13], error_score="raise"), journal=journal, on_fit=print
         ).fit(X, Y)
-    assert threading.active_count() == n_before
+    assert threading.active_count() <= n_before  # those of earlier pools may end meanwhile
 
 
 # ------------------------------------------------------------------------------ as an estimator

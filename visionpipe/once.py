@@ -237,7 +237,7 @@ def _time_computing(source, compute):
     start, size = 0, FIRST_CHUNK // 2
     while True:
         part = source[start : start + size]
-        seconds, rows = _seconds(lambda part=part: compute(part), n_runs=1 if start else 2)
+        seconds, rows = _seconds(lambda part=part: compute(part), n_runs=2)
         start, size = start + size, 2 * size
         if start >= len(source) or seconds > PROBE_SECONDS:
             return seconds / len(part), part, rows
