@@ -10,7 +10,7 @@ from sklearn.callback import with_callbacks
 
 from visionpipe.images import as_images
 from visionpipe.kernels import versions
-from visionpipe.once import HEAD, compute_once, store_for
+from visionpipe.once import HEAD, compute_once, rows_of_vectors, store_for, vectors_of_rows
 from visionpipe.progress import ReportsProgress
 
 PIXELS_PER_GPU_BATCH = 1 << 24  # enough to fill a large GPU, 200 MB of RGB float32
@@ -277,7 +277,7 @@ class ImageTransformer(
         self._check_params()
         images = as_images(X, owner=type(self).__name__)
         with self._fit_task(images, y):
-            vectors, shapes = self._once(images[:1], identity(self), self._vectors, size=None)
+            vectors, shapes = self._once(images[:1], self._vectors, size=None)
         self.image_shape_in_ = tuple(map(int, shapes[0]))
         self._n_features_out = vectors.shape[1]
         return self
@@ -296,26 +296,27 @@ class ImageTransformer(
         """
         self._check_params()
         images = as_images(X, owner=type(self).__name__)
-        return self._once(images, identity(self), self._vectors, size=self._size_in())[0]
+        return self._once(images, self._vectors, size=self._size_in())[0]
+
+    def _setting(self):
+        """What is computed of an image, in words, for the store."""
+        return identity(self)
 
     def _size_in(self):
         """Height and width of the images seen in `fit`, None before."""
         return self.image_shape_in_[:2] if hasattr(self, "image_shape_in_") else None
 
-    def _once(self, images, setting, function, size):
+    def _once(self, images, function, size):
         """Vectors (n, f) and image shapes (n, 3), read from the store if they are there.
 
-        `function` maps a tensor (b, c, h, w) to a tensor (b, f), and `setting` says what it does.
-        Images have to be of a size (h, w), if it matters; None stands for that of the first.
+        `function` maps a tensor (b, c, h, w) to a tensor (b, f), as `_setting` describes. Images
+        have to be of a size (h, w), if it matters; None stands for that of the first.
         """
 
         def compute(part):
-            return [
-                (HEAD.pack(*shape, 1, len(vector)), vector.tobytes())
-                for vector, shape in zip(*self._compute(part, function, size), strict=True)
-            ]
+            return rows_of_vectors(*self._compute(part, function, size))
 
-        store = store_for(self.store, images, setting, compute)
+        store, setting = store_for(self.store, images, self._setting, compute)
         if store is None:
             return self._compute(images, function, size)
         gathered = _Gathered(self, len(images), size)
@@ -323,8 +324,7 @@ class ImageTransformer(
         def take(where, rows):
             shapes = np.array([HEAD.unpack(head)[:3] for head, _ in rows])
             gathered.check(shapes)
-            values = np.frombuffer(b"".join(value for _, value in rows), dtype=np.float32)
-            gathered.add(where, values.reshape(len(rows), -1), shapes)
+            gathered.add(where, vectors_of_rows(rows), shapes)
 
         compute_once(store, images, setting, compute, take)
         return gathered.vectors, gathered.shapes

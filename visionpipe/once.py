@@ -10,7 +10,15 @@ import numpy as np
 
 from visionpipe.store import as_store
 
-__all__ = ["HEAD", "compute_once", "digest_of_arrays", "keys_of", "store_for"]
+__all__ = [
+    "HEAD",
+    "compute_once",
+    "digest_of_arrays",
+    "keys_of",
+    "rows_of_vectors",
+    "store_for",
+    "vectors_of_rows",
+]
 
 HEAD = Struct("<5i")  # height, width and channels of the image, rows and columns of the value
 
@@ -69,6 +77,20 @@ def digest_of_arrays(arrays):
         digest.update(f"{name} {value.dtype.str} {value.shape}\n".encode())
         digest.update(value)
     return digest.hexdigest()
+
+
+def rows_of_vectors(vectors, shapes):
+    """Rows, (head, value) of bytes, of vectors (n, f), float32, of images of shapes (n, 3)."""
+    return [
+        (HEAD.pack(*shape, 1, len(vector)), vector.tobytes())
+        for vector, shape in zip(vectors, shapes, strict=True)
+    ]
+
+
+def vectors_of_rows(rows):
+    """Vectors (n, f), float32, of rows whose values are of one length."""
+    values = np.frombuffer(b"".join(value for _, value in rows), dtype=np.float32)
+    return values.reshape(len(rows), -1)
 
 
 # --------------------------------------------------------------------------- each of them once
@@ -186,8 +208,8 @@ class _Once:
 _worth_storing = {}  # (path, setting) -> bool, as this process has measured it
 
 
-def store_for(store, source, setting, compute):
-    """Return the store to use for the rows of a setting, or None.
+def store_for(store, source, setting_of, compute):
+    """Return the store to use for the rows of a setting, or None, and the setting.
 
     Parameters
     ----------
@@ -195,20 +217,26 @@ def store_for(store, source, setting, compute):
         With "auto", some rows are computed, written and read back, once in each process: they are
         kept if reading them, with what it takes to know the image again, costs less than computing
         them.
-    source, setting, compute
+    source, compute
         As in `compute_once`.
+    setting_of : callable
+        Returns the setting; called only where there is a store, which alone needs it.
 
     Returns
     -------
-    FeatureStore or None
+    store : FeatureStore or None
+    setting : str or None
     """
     resolved = as_store(store)
+    if resolved is None:
+        return None, None
+    setting = setting_of()
     if store != "auto":
-        return resolved
+        return resolved, setting
     measured = (resolved.path, setting)
     if measured not in _worth_storing and len(source) >= FIRST_CHUNK:
         _worth_storing[measured] = _is_cheaper_to_read(resolved, source, setting, compute)
-    return resolved if _worth_storing.get(measured) else None
+    return (resolved, setting) if _worth_storing.get(measured) else (None, None)
 
 
 def _is_cheaper_to_read(store, source, setting, compute):

@@ -11,7 +11,7 @@ from visionpipe.base import check_positive_int, identity, resolve_device
 from visionpipe.descriptors import as_descriptors
 from visionpipe.encoding.learned import learn_once, learned_state
 from visionpipe.encoding.pyramid import SpatialPyramid, check_pyramid
-from visionpipe.once import HEAD, compute_once, store_for
+from visionpipe.once import compute_once, rows_of_vectors, store_for, vectors_of_rows
 from visionpipe.progress import ReportsProgress
 from visionpipe.threads import map_ahead
 
@@ -107,23 +107,23 @@ class Encoder(ReportsProgress, ClassNamePrefixFeaturesOutMixin, TransformerMixin
         """
         check_is_fitted(self)
         sets = self._check_sets(X)
-        setting = f"{identity(self)} of {learned_state(self)}"
 
         def compute(part):
-            head = HEAD.pack(0, 0, 0, 1, self._n_features_out)
-            return [(head, vector.tobytes()) for vector in self._encode(part)]
+            return rows_of_vectors(self._encode(part), [(0, 0, 0)] * len(part))
 
-        store = store_for(self.store, sets, setting, compute)
+        store, setting = store_for(self.store, sets, self._setting, compute)
         if store is None:
             return self._encode(sets)
         vectors = np.empty((len(sets), self._n_features_out), dtype=np.float32)
 
         def take(where, rows):
-            values = np.frombuffer(b"".join(value for _, value in rows), dtype=np.float32)
-            vectors[where] = values.reshape(len(rows), -1)
+            vectors[where] = vectors_of_rows(rows)
 
         compute_once(store, sets, setting, compute, take)
         return vectors
+
+    def _setting(self):
+        return f"{identity(self)} of {learned_state(self)}"
 
     def _encode(self, sets):
         vectors = np.zeros((len(sets), self._n_features_out), dtype=np.float32)

@@ -334,9 +334,10 @@ class PatchKMeans(ImageTransformer):
 
     def _sums_of(self, images):
         """Sums over cells (n, f), before they are standardised."""
-        words = learned_state(self)
-        setting = f"{identity(self)} sums of {words}"
-        return self._once(images, setting, self._sums, self.image_shape_in_[:2])[0]
+        return self._once(images, self._sums, self.image_shape_in_[:2])[0]
+
+    def _setting(self):
+        return f"{identity(self)} sums of {learned_state(self)}"
 
     def _standardized(self, sums):
         """The vectors, in the memory of the sums."""

@@ -51,8 +51,11 @@ class Describer(
         """
         self._check_params()
         images = as_images(X, owner=type(self).__name__)
-        setting = self._setting()
-        store = store_for(self.store, images, setting, lambda part: to_rows(self._compute(part)))
+
+        def compute_rows(part):
+            return to_rows(self._compute(part))
+
+        store, setting = store_for(self.store, images, self._setting, compute_rows)
         if store is None:
             return self._compute(images)
         compute = copy(self)._compute  # as it is now, should it be needed later
