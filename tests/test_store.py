@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from hashlib import shake_256
 from multiprocessing import get_context
 from pathlib import Path
@@ -624,6 +625,25 @@ if __name__ == "__main__":
                 sys.exit("a row was wrong or missing")
             time.sleep(float(pause))
 '''
+
+
+def test_a_store_that_another_process_creates_meanwhile(path):
+    """Between two looks at the new file its tables appear: they are ours, not a stranger's."""
+    looking, creating = (sqlite3.connect(path, timeout=0, isolation_level=None) for _ in range(2))
+
+    def create_behind_its_back(statement):
+        if "sqlite_master" in statement:
+            with suppress(sqlite3.OperationalError):  # locked out, which is fine
+                rows_in_file.create(creating)
+
+    looking.set_trace_callback(create_behind_its_back)
+    rows_in_file.is_ours(looking, path)
+    looking.set_trace_callback(None)
+    with suppress(sqlite3.OperationalError):
+        rows_in_file.create(creating)
+    assert rows_in_file.is_ours(looking, path)
+    looking.close()
+    creating.close()
 
 
 def test_two_writers_one_killed(tmp_path, path):

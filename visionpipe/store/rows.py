@@ -66,13 +66,18 @@ def transaction(connection):
 
 def is_ours(connection, path):
     """Whether the tables are there; False for an empty file, an error for that of another."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    connection.execute("BEGIN")  # all of it as of one moment: another process may be creating them
+    try:
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (n_tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    finally:
+        connection.execute("COMMIT")
     if application == APPLICATION_ID:
         if version != FORMAT:
             raise OtherFormat(f"it has format {version}, this visionpipe reads {FORMAT}")
         return True
-    if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if n_tables:
         raise ValueError(f"{path} is a SQLite file of another program; give store another path")
     return False
 
