@@ -24,7 +24,7 @@ format: .venv/ready
 
 .venv/ready: setup.cfg pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -c constraints.txt -e '.[plots,dask,test]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[plots,tensorboard,dask,test]'
 	touch $@
 
 clean:

@@ -156,12 +156,62 @@ def test_bad_folders_stop_in_one_line(how, message, folder, tmp_path, capsys):
         ),
         (["compare", "--cv", "1"], "error: cv=1: wanted at least 2 folds"),
         (["predict", "nothing.joblib", "x.png"], "error: there is no model file nothing.joblib"),
+        (["summary", "lenett", "--input", "28x28"], "error: no network is named 'lenett'; known"),
+        (["summary", "lenet", "--input", "28"], "error: --input 28: wanted HEIGHTxWIDTHxCHANNELS"),
+        (["summary", "lenet", "--input", "0x28x1"], "error: --input 0x28x1: wanted HEIGHTxWIDTH"),
+        (["summary", "lenet", "--input", "8x-8x1"], "error: --input 8x-8x1: wanted HEIGHTxWIDTH"),
+        (
+            ["summary", "small_cnn", "--input", "11x28"],
+            "error: SmallCNN got images of 11x28 pixels (height x width), too small for its layer "
+            "pool2; it takes 12x12 or larger",
+        ),
+        (
+            ["summary", "lenet", "--input", "28x28", "--option", "hidden=3"],
+            "error: lenet does not take {'hidden': 3}: ",
+        ),
+        (
+            ["summary", "mlp", "--input", "28x28", "--option", "hidden=3"],
+            "error: mlp does not take {'hidden': 3}: ",
+        ),
+        (
+            ["summary", "mlp", "--input", "28x28", "--option", "hidden"],
+            "error: --option hidden: wanted NAME=VALUE",
+        ),
+        (["summary", "lenet", "--input", "28x28", "--classes", "0"], "error: --classes 0: wanted"),
     ],
 )
 def test_bad_arguments_stop_in_one_line(arguments, message, capsys):
     assert main(arguments) == 2
     error = capsys.readouterr().err.splitlines()
     assert len(error) == 1 and error[0].startswith(message), error
+
+
+def test_summary_prints_the_layers_that_change_something(capsys):
+    assert main(["summary", "small_cnn", "--input", "28x28"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "layer   kind       output    activations  parameters",
+        "conv1   Conv2d     28x28x8         6,272          80",
+        "pool1   MaxPool2d  14x14x8         1,568",
+        "conv2   Conv2d     10x10x16        1,600       3,216",
+        "pool2   MaxPool2d  5x5x16            400",
+        "dense1  Linear     120               120      48,120",
+        "dense2  Linear     64                 64       7,744",
+        "dense3  Linear     10                 10         650",
+        "total                             10,034      59,810",
+    ]
+
+
+def test_summary_of_options_classes_and_all_layers(capsys):
+    options = ["--option", "hidden=(50,)", "--option", "activation=tanh", "--classes", "7"]
+    assert main(["summary", "mlp", "--input", "8X8x3", "--all", *options]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[1:]]
+    assert lines == [
+        ["flatten", "Flatten", "192", "192"],
+        ["dense1", "Linear", "50", "50", "9,650"],
+        ["tanh1", "Tanh", "50", "50"],
+        ["dense2", "Linear", "7", "7", "357"],
+        ["total", "299", "10,007"],
+    ]
 
 
 def test_no_command_explains_itself(capsys):

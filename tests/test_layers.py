@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # From top to bottom; an arrow points only upward. A package is one floor, its files may not import
 # each other unless SAME_FLOOR says so.
 FLOORS = [
+    "visionpipe.files",
     "visionpipe.threads",
     "visionpipe.decoding",
     "visionpipe.images",
@@ -25,10 +26,11 @@ FLOORS = [
     "visionpipe.features",
     "visionpipe.local",
     "visionpipe.encoding",
-    "visionpipe.displays",
     "visionpipe.linear_svm",
     "visionpipe.networks",
     "visionpipe.deep",
+    "visionpipe.inspection",
+    "visionpipe.displays",
     "visionpipe.environment",
     "visionpipe.persistence",
     "visionpipe.probabilities",
@@ -47,6 +49,7 @@ SAME_FLOOR = {
     "visionpipe.displays",
     "visionpipe.networks",
     "visionpipe.deep",
+    "visionpipe.inspection",
     "visionpipe.search",
     "visionpipe.store",
     "pipelines",
@@ -58,7 +61,7 @@ OUTSIDE = {
         *("functools", "importlib", "itertools", "math", "numbers", "pkgutil"),
         *("numpy", "torch"),
     },
-    "visionpipe.networks": {"collections", "functools", "importlib", "math", "torch"},
+    "visionpipe.networks": {"collections", "contextlib", "functools", "importlib", "math", "torch"},
 }
 
 FILES = sorted([*ROOT.glob("visionpipe/**/*.py"), *ROOT.glob("pipelines/**/*.py")])

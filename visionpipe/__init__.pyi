@@ -1,4 +1,5 @@
 # The public names and where they live; read at run time by __init__.py.
+from . import inspection as inspection
 from . import networks as networks
 from .comparison import compare as compare
 from .datasets import load_digits_images as load_digits_images
@@ -6,11 +7,16 @@ from .datasets import load_faces as load_faces
 from .datasets import load_images as load_images
 from .datasets import load_textures as load_textures
 from .decoding import ImageReadError as ImageReadError
+from .deep.augmentation import Augmentation as Augmentation
 from .deep.classifier import CNNClassifier as CNNClassifier
 from .descriptors import Descriptors as Descriptors
 from .descriptors import as_descriptors as as_descriptors
+from .displays.explanation import ExplanationDisplay as ExplanationDisplay
+from .displays.feature_maps import FeatureMapsDisplay as FeatureMapsDisplay
+from .displays.filters import FiltersDisplay as FiltersDisplay
 from .displays.hog import HOGDisplay as HOGDisplay
 from .displays.keypoints import KeypointsDisplay as KeypointsDisplay
+from .displays.training import TrainingCurvesDisplay as TrainingCurvesDisplay
 from .displays.visual_words import VisualWordsDisplay as VisualWordsDisplay
 from .encoding.bag_of_visual_words import BagOfVisualWords as BagOfVisualWords
 from .encoding.fisher_vector import FisherVector as FisherVector

@@ -1,6 +1,7 @@
 """The command ``visionpipe``."""
 
 import argparse
+import ast
 import csv
 import io
 import json
@@ -58,6 +59,27 @@ def _parser():
     predict.set_defaults(run=run_predict)
     predict.add_argument("model", metavar="MODEL", help="a file that compare --out wrote")
     predict.add_argument("images", nargs="+", metavar="IMAGE")
+
+    summary = commands.add_parser("summary", help="print the layers of a network")
+    summary.set_defaults(run=run_summary)
+    summary.add_argument("network", metavar="NETWORK", help="such as lenet")
+    summary.add_argument(
+        "--input",
+        required=True,
+        metavar="HxWxC",
+        help="height, width and channels of an image, such as 28x28x1; 28x28 is grey",
+    )
+    summary.add_argument("--classes", type=int, default=10, help="number of classes (default: 10)")
+    summary.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="of the network, such as hidden=(100,); may be given several times",
+    )
+    summary.add_argument(
+        "--all", action="store_true", help="also layers without weights that keep the size"
+    )
     return parser
 
 
@@ -110,7 +132,7 @@ def _fold_line(name, fold, accuracy, seconds):
 def _write_run(options, names, n_images, classes):
     """Say beside the results under what circumstances they came about."""
     from visionpipe.environment import hardware, versions
-    from visionpipe.persistence import write_whole
+    from visionpipe.files import write_whole
 
     run = {
         "data": str(options.data),
@@ -128,7 +150,7 @@ def _write_run(options, names, n_images, classes):
 
 def _write_rows(rows, folder):
     """Write all rows so far: whoever stops the comparison keeps what is done."""
-    from visionpipe.persistence import write_whole
+    from visionpipe.files import write_whole
 
     records = rows.to_dicts()
     write_whole(folder / "results.json", json.dumps(records, indent=2) + "\n")
@@ -186,3 +208,41 @@ def _print_classes(model, paths):
         labels, sure = model.predict(paths), ["unknown"] * len(paths)
     for path, label, probability in zip(paths, labels, sure, strict=True):
         print(f"{path}\t{label}\t{probability}", flush=True)
+
+
+# --------------------------------------------------------------------------------------- summary
+
+
+def run_summary(options):
+    """``visionpipe summary``: what each layer of a network gives, and its parameters."""
+    from visionpipe.networks.layer_table import layer_table
+
+    own = dict(map(_network_option, options.option))
+    image_shape = _image_shape(options.input)
+    if options.classes < 1:
+        raise ValueError(f"--classes {options.classes}: wanted at least 1")
+    try:
+        table = layer_table(options.network, image_shape, options.classes, **own)
+    except TypeError as error:  # of a name or a value that the network does not take
+        raise ValueError(f"{options.network} does not take {own}: {error}") from error
+    print(table if options.all else table.main_layers())
+    return 0
+
+
+def _image_shape(text):
+    """Height, width and channels out of ``28x28x1`` or ``28x28``."""
+    lengths = text.lower().split("x")
+    if len(lengths) not in (2, 3) or not all(n.isdecimal() and int(n) for n in lengths):
+        raise ValueError(f"--input {text}: wanted HEIGHTxWIDTHxCHANNELS, such as 28x28x1")
+    return tuple(map(int, [*lengths, "1"][:3]))
+
+
+def _network_option(text):
+    """Name and value out of ``hidden=(100,)``; a value that is no literal of Python is text."""
+    name, equals, value = text.partition("=")
+    if not (name.isidentifier() and equals):
+        raise ValueError(f"--option {text}: wanted NAME=VALUE, such as hidden=(100,)")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value

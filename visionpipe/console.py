@@ -22,8 +22,8 @@ def fail_in_one_line(command):
     Parameters
     ----------
     command : callable
-        Returns an exit code. ValueError and OSError are what bad input raises; any other error is a
-        fault of the program and keeps its traceback.
+        Returns an exit code. ValueError and OSError are what bad input raises, and MemoryError what
+        too much of it does; any other error is a fault of the program and keeps its traceback.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def fail_in_one_line(command):
             warnings.showwarning = _show_warning
             try:
                 return command(*args, **kwargs)
-            except (ValueError, OSError) as error:
+            except (ValueError, OSError, MemoryError) as error:
                 print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
                 return 2
             except KeyboardInterrupt:

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-import os
 import warnings
 from pathlib import Path
 
 import joblib
 
 from visionpipe.environment import versions
+from visionpipe.files import appearing_whole, write_whole
 
 __all__ = ["load", "save"]
 
@@ -49,17 +49,16 @@ def save(model, path):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(path.name + ".part")
-    joblib.dump(model, draft)
-    manifest = {
-        "format_version": FORMAT_VERSION,
-        "model": type(model).__name__,
-        "versions": versions(),
-        "classes": _classes(model),
-        "input": _input_description(model),
-        "files": {path.name: {"bytes": draft.stat().st_size, "sha256": _sha256(draft)}},
-    }
-    os.replace(draft, path)
+    with appearing_whole(path) as draft:
+        joblib.dump(model, draft)
+        manifest = {
+            "format_version": FORMAT_VERSION,
+            "model": type(model).__name__,
+            "versions": versions(),
+            "classes": _classes(model),
+            "input": _input_description(model),
+            "files": {path.name: {"bytes": draft.stat().st_size, "sha256": _sha256(draft)}},
+        }
     write_whole(_manifest_path(path), json.dumps(manifest, indent=2) + "\n")
     return path
 
@@ -183,10 +182,3 @@ def _input_description(model):
         if shape is not None:
             return {"image_shape": [int(s) for s in shape]}
     return None
-
-
-def write_whole(path, text):
-    """Write a text file so that it appears whole or not at all."""
-    draft = path.with_name(path.name + ".part")
-    draft.write_text(text, encoding="utf-8")
-    os.replace(draft, path)

@@ -7,7 +7,8 @@ from PIL import Image
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
-from visionpipe.deep.batches import TensorBatches, pixel_statistics, read_all
+from visionpipe.deep.batches import Batches
+from visionpipe.deep.pixels import pixel_statistics, read_all
 from visionpipe.images import as_images
 
 
@@ -94,7 +95,7 @@ def test_a_single_grey_level_of_difference_counts():
     np.testing.assert_allclose(pixel_statistics(read(images))[1], [images.std() / 255], rtol=1e-3)
 
 
-# -------------------------------------------------------------------------------- TensorBatches
+# -------------------------------------------------------------------------------- Batches
 
 
 class NoSingleSamples(Dataset):
@@ -110,7 +111,7 @@ def data_set(n):
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize(("n", "batch_size"), [(10, 3), (9, 3), (2, 5), (1, 5), (7, 1), (5, 2)])
 def test_every_image_comes_once_with_its_label(n, batch_size, shuffle):
-    batches = TensorBatches(data_set(n), batch_size, shuffle)
+    batches = Batches(data_set(n), batch_size, shuffle)
     seen = []
     for images, labels in batches:
         assert images[:, 0, 0, 0].tolist() == labels.tolist()
@@ -125,16 +126,16 @@ def test_every_image_comes_once_with_its_label(n, batch_size, shuffle):
     [(9, 4, [4, 5]), (10, 4, [4, 4, 2]), (5, 4, [5]), (1, 4, [1]), (3, 1, [1, 1, 1]), (3, 2, [3])],
 )
 def test_a_lone_image_joins_the_training_batch_before_it(n, batch_size, sizes):
-    assert [len(y) for _, y in TensorBatches(data_set(n), batch_size, shuffle=True)] == sizes
+    assert [len(y) for _, y in Batches(data_set(n), batch_size, shuffle=True)] == sizes
 
 
 def test_a_lone_image_stays_alone_outside_training():
-    assert [len(y) for _, y in TensorBatches(data_set(9), 4)] == [4, 4, 1]
+    assert [len(y) for _, y in Batches(data_set(9), 4)] == [4, 4, 1]
 
 
 def test_each_epoch_has_an_order_of_its_own():
     torch.manual_seed(0)
-    batches = TensorBatches(data_set(50), 10, shuffle=True)
+    batches = Batches(data_set(50), 10, shuffle=True)
     first, second = ([y.tolist() for _, y in batches] for _ in range(2))
     assert first != second
     torch.manual_seed(0)
@@ -144,12 +145,12 @@ def test_each_epoch_has_an_order_of_its_own():
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_a_subset_yields_its_rows_only(shuffle):
     rows = np.array([8, 1, 5])
-    batches = TensorBatches(Subset(data_set(9), rows), 2, shuffle)
+    batches = Batches(Subset(data_set(9), rows), 2, shuffle)
     labels = torch.cat([y for _, y in batches]).tolist()
     assert sorted(labels) == [1, 5, 8] and (shuffle or labels == [8, 1, 5])
     assert len(batches) == (1 if shuffle else 2)
 
 
 def test_labels_of_an_unlabelled_data_set():
-    images, labels = next(iter(TensorBatches(Dataset(torch.rand(3, 1, 2, 2)), 8)))
+    images, labels = next(iter(Batches(Dataset(torch.rand(3, 1, 2, 2)), 8)))
     assert len(images) == 3 and labels.tolist() == [0, 0, 0]

@@ -1,4 +1,4 @@
-"""The one-cycle learning rate."""
+"""Learning rates over a training."""
 
 import numpy as np
 import pytest
@@ -42,10 +42,6 @@ def test_one_rise_to_lr_and_one_fall(validation_fraction):
     assert 0 < found[0] < 0.01 / 4 and 0 < found[-1] < 0.01 / 100
 
 
-def test_none_keeps_the_rate():
-    assert (rates(lr_schedule=None) == 0.01).all()
-
-
 def test_groups_keep_their_proportions():
     found = rates(optimizer__param_groups=[("*bias", {"lr": 0.03})])
     assert found.max(axis=0).tolist() == [0.03, 0.01]
@@ -64,6 +60,54 @@ def test_each_fit_starts_anew():
     assert found[:half] == found[half:]
 
 
-def test_unknown_schedule():
-    with pytest.raises(ValueError, match="lr_schedule='cosine' is unknown.*'one_cycle' or None"):
-        rates(lr_schedule="cosine")
+def share(name, n_epochs=4, n_batches=3, per="batch", **options):
+    """The rates of a training, as shares of the highest."""
+    options = {f"lr_schedule__{option}": value for option, value in options.items()}
+    batch_size = -(-len(IMAGES) // n_batches)
+    params = {"max_epochs": n_epochs, "batch_size": batch_size, "lr_schedule": name, **options}
+    return rates(**params, lr_schedule__per=per)[:, 0] / 0.01
+
+
+T = np.arange(12) / 12  # the places of twelve steps
+FALL = (1 + np.cos(np.pi * np.arange(9) / 9)) / 2
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("cosine", {}, (1 + np.cos(np.pi * T)) / 2),
+        ("linear", {}, 1 - T),
+        ("step", {}, [1] * 6 + [0.1] * 3 + [0.01] * 3),
+        ("step", {"gamma": 0.5, "milestones": (0.25,)}, [1] * 3 + [0.5] * 9),
+        ("exponential", {}, [1] * 4 + [0.1] * 4 + [0.01] * 4),
+        ("exponential", {"staircase": False, "every": 0.5, "gamma": 0.25}, 0.25 ** (2 * T)),
+        ("linear", {"warm_up": 1 / 3}, [0.25, 0.5, 0.75, 1, *(1 - np.arange(1, 9) / 9)]),
+        ("one_cycle", {"warm_up": 1 / 3}, [1 / 4, 1 / 2, 3 / 4, *FALL]),
+    ],
+)
+def test_shares(name, options, expected):
+    np.testing.assert_allclose(share(name, **options), expected, rtol=1e-6)
+
+
+def test_a_rate_for_each_epoch():
+    expected = np.repeat((1 + np.cos(np.pi * np.arange(4) / 4)) / 2, 3)
+    np.testing.assert_allclose(share("cosine", per="epoch"), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["constant", None])
+def test_constant(name):
+    assert (rates(lr_schedule=name) == 0.01).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"lr_schedule": "cosin"}, "'cosin' is unknown.*'constant', 'cosine', .*'step' or None"),
+        ({"lr_schedule__per": "step"}, "lr_schedule__per='step' is unknown; use 'batch' or"),
+        ({"lr_schedule__gamma": 0.1}, "lr_schedule='one_cycle' does not take this: .*gamma"),
+        ({"lr_schedule": None, "lr_schedule__gamma": 1}, "lr_schedule=None takes no options"),
+    ],
+)
+def test_bad_schedules(params, message):
+    with pytest.raises(ValueError, match=message):
+        rates(**params)

@@ -8,6 +8,7 @@ from torch import nn
 from visionpipe.networks.cifarnet import CifarNet
 from visionpipe.networks.lenet import LeNet5
 from visionpipe.networks.mlp import MLP
+from visionpipe.networks.small_cnn import SmallCNN
 from visionpipe.networks.softmax import SoftmaxRegression
 
 
@@ -92,6 +93,20 @@ def test_lenet_pools_rectified_maps():
     x = nn.functional.max_pool2d(lenet.conv2(x).relu(), 2).flatten(1)
     expected = lenet.dense3(lenet.dense2(lenet.dense1(x).relu()).relu())
     torch.testing.assert_close(lenet(images), expected, rtol=0, atol=0)
+
+
+def test_small_cnn_is_the_textbook_s():
+    """Pooling after ReLU, as lectures draw it, with padding written out."""
+    torch.manual_seed(0)
+    network = SmallCNN(n_channels=1, image_size=(28, 28), n_classes=10)
+    images = torch.randn(2, 1, 28, 28)
+    x = network.conv1.bias.view(-1, 1, 1) + nn.functional.conv2d(
+        nn.functional.pad(images, (1, 1, 1, 1)), network.conv1.weight
+    )
+    x = nn.functional.max_pool2d(x.relu(), 2)
+    x = nn.functional.max_pool2d(network.conv2(x).relu(), 2).flatten(1)
+    expected = network.dense3(network.dense2(network.dense1(x).relu()).relu())
+    torch.testing.assert_close(network(images), expected)
 
 
 def test_cifarnet_layer_table():

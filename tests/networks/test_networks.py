@@ -9,7 +9,15 @@ from torch import nn
 
 from visionpipe import networks
 
-SIZES = {"cifarnet": (24, 24), "lenet": (32, 32), "mlp": (28, 28), "softmax": (28, 28)}
+SIZES = {
+    "airbench": (32, 32),
+    "cifarnet": (24, 24),
+    "lenet": (32, 32),
+    "mlp": (28, 28),
+    "small_cnn": (28, 28),
+    "softmax": (28, 28),
+}
+LEAST = {"airbench": 9, "small_cnn": 12}  # pixels a side, where it is not 1
 
 
 def make(name, n_channels=1, image_size=None, n_classes=10, **options):
@@ -41,6 +49,8 @@ def test_this_file_knows_every_network():
         ("lenet", 1, (8, 20), 61_706),
         ("lenet", 3, (32, 32), 62_006),
         ("lenet", 1, (40, 36), 61_706 + (7 * 6 - 5 * 5) * 16 * 120),
+        ("small_cnn", 1, (28, 28), 59_810),
+        ("small_cnn", 3, (12, 20), 59_810 + 2 * 72 - (5 * 5 - 1 * 3) * 16 * 120),
         ("cifarnet", 3, (24, 24), 1_068_298),
         ("cifarnet", 3, (32, 32), 1_068_298 + (8 * 8 - 6 * 6) * 64 * 384),
     ],
@@ -51,8 +61,9 @@ def test_parameter_count(name, n_channels, image_size, expected):
 
 @pytest.mark.parametrize("name", networks.names())
 @pytest.mark.parametrize("n_channels", [1, 3])
-@pytest.mark.parametrize("image_size", [(1, 1), (2, 9), (33, 31), (47, 64)])
-def test_logits_and_gradients_from_the_least_size_up(name, n_channels, image_size):
+@pytest.mark.parametrize("beyond_least", [(0, 0), (1, 8), (32, 30), (46, 63)])
+def test_logits_and_gradients_from_the_least_size_up(name, n_channels, beyond_least):
+    image_size = tuple(LEAST.get(name, 1) + n for n in beyond_least)
     network = make(name, n_channels, image_size, n_classes=7)
     logits = network(torch.rand(3, n_channels, *image_size))
     assert logits.shape == (3, 7) and logits.dtype == torch.float32
@@ -63,10 +74,21 @@ def test_logits_and_gradients_from_the_least_size_up(name, n_channels, image_siz
 
 @pytest.mark.parametrize("name", networks.names())
 def test_images_that_are_too_small(name):
-    with pytest.raises(ValueError, match=r"got images of 0x5 pixels .* 1x1 or larger"):
-        make(name, image_size=(0, 5))
+    least = LEAST.get(name, 1)
+    message = rf"got images of {least - 1}x50 pixels .* takes {least}x{least} or larger"
+    with pytest.raises(ValueError, match=message):
+        make(name, image_size=(least - 1, 50))
     with pytest.raises(ValueError, match=type(make(name)).__name__):
-        make(name, image_size=(5, 0))
+        make(name, image_size=(50, least - 1))
+
+
+@pytest.mark.parametrize(
+    ("image_size", "layer"),
+    [((28, 1), "pool1"), ((2, 28), "conv2"), ((9, 9), "conv2"), ((10, 28), "pool2")],
+)
+def test_the_layer_that_images_are_too_small_for(image_size, layer):
+    with pytest.raises(ValueError, match=f"too small for its layer {layer}; it takes 12x12"):
+        make("small_cnn", image_size=image_size)
 
 
 @pytest.mark.parametrize("name", networks.names())
@@ -92,7 +114,7 @@ def test_other_image_sizes_than_announced_fail(name):
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match=r"'lenett'; known are cifarnet, lenet, mlp, softmax"):
+    with pytest.raises(ValueError, match=r"'lenett'; known are airbench, cifarnet, lenet"):
         make("lenett", image_size=(8, 8))
 
 

@@ -1,22 +1,26 @@
-"""What CNNClassifier's words stand for: networks, optimizers, losses, callbacks.
+"""What CNNClassifier's words stand for: networks, optimizers, losses, schedules, precisions.
 
 Each function of a parameter's name returns keyword arguments for skorch's net.
 """
 
 import copy
 from functools import partial
+from inspect import signature
 
 import torch
 from skorch.callbacks import LRScheduler
 from torch import nn
 
 from visionpipe import networks
-from visionpipe.deep.schedule import OneCycle
+from visionpipe.deep.muon import Muon
+from visionpipe.deep.schedule import SHARES, Schedule
 
 # fused: one kernel updates all weights, where torch's default runs ten small ones for each of them.
 _OPTIMIZERS = {
     "adam": (torch.optim.Adam, {"fused": True}),
     "adamw": (torch.optim.AdamW, {"fused": True}),
+    "muon": (Muon, {}),
+    "nesterov": (torch.optim.SGD, {"fused": True, "momentum": 0.9, "nesterov": True}),
     "sgd": (torch.optim.SGD, {"fused": True, "momentum": 0.9}),
 }
 _CRITERIA = {"cross_entropy": (nn.CrossEntropyLoss, {"label_smoothing": 0.02})}
@@ -44,9 +48,24 @@ def optimizer(value):
     return _look_up("optimizer", value, _OPTIMIZERS)
 
 
-def criterion(value):
-    """A loss by its name, or a class of torch's or the user's."""
-    return _look_up("criterion", value, _CRITERIA)
+def criterion(value, weighted):
+    """A loss by its name, or a class; one that returns a loss for each image if they have weights.
+
+    Parameters
+    ----------
+    value : str or class
+    weighted : bool
+        Whether the losses of a batch will be weighted.
+    """
+    options = _look_up("criterion", value, _CRITERIA)
+    if weighted:
+        if "reduction" not in signature(options["criterion"]).parameters:
+            raise ValueError(
+                f"class_weight and sample_weight need a loss for each image, and criterion="
+                f"{options['criterion'].__name__} takes no reduction='none'"
+            )
+        options["criterion__reduction"] = "none"
+    return options
 
 
 def _look_up(parameter, value, known):
@@ -59,16 +78,42 @@ def _look_up(parameter, value, known):
     return {parameter: chosen, **{f"{parameter}__{name}": o for name, o in options.items()}}
 
 
-def callbacks(value, lr_schedule):
-    """The schedule, then copies of the user's: skorch changes them, the next fold must not see."""
+def schedule(name, options):
+    """Callbacks, none or one, for a learning-rate schedule by name and its options."""
+    if name in (None, "constant"):
+        if options:
+            raise ValueError(f"lr_schedule={name!r} takes no options, but got {options}")
+        return []
+    if name not in SHARES:
+        known = ", ".join(map(repr, sorted([*SHARES, "constant"])))
+        raise ValueError(f"lr_schedule={name!r} is unknown; it must be one of {known} or None")
+    return [("lr_schedule", Schedule(name, **options))]
+
+
+def copies_of(callbacks):
+    """Copies of the user's callbacks: skorch changes them, and the next fold must not see that."""
     try:
-        copies = copy.deepcopy(value or [])
+        return copy.deepcopy(callbacks or [])
     except TypeError:  # one of them holds a file, a lock or a connection: let the copy share it
-        pairs = (item if isinstance(item, (tuple, list)) else (None, item) for item in value)
-        copies = [copy.copy(c) if name is None else (name, copy.copy(c)) for name, c in pairs]
-    if lr_schedule not in ("one_cycle", None):
-        raise ValueError(f"lr_schedule={lr_schedule!r} is unknown; it must be 'one_cycle' or None")
-    return {"callbacks": [("lr_schedule", OneCycle()), *copies] if lr_schedule else copies}
+        pairs = (item if isinstance(item, (tuple, list)) else (None, item) for item in callbacks)
+        return [copy.copy(c) if name is None else (name, copy.copy(c)) for name, c in pairs]
+
+
+def tensorboard(directory, classes):
+    """Callbacks, none or one, that write TensorBoard's logs.
+
+    Parameters
+    ----------
+    directory : path-like or None
+    classes : ndarray of shape (n_classes,) or None
+        Labels, by which the logs call the classes.
+    """
+    if directory is None:
+        return []
+    from visionpipe.deep.tensorboard import TensorBoardLog, import_summary_writer
+
+    import_summary_writer("CNNClassifier(tensorboard=...)")
+    return [("tensorboard", TensorBoardLog(directory, classes))]
 
 
 def check_callbacks(initialised, lr_schedule, validates):
@@ -83,7 +128,7 @@ def check_callbacks(initialised, lr_schedule, validates):
         Whether there are validation images.
     """
     for _, callback in initialised:
-        if lr_schedule and isinstance(callback, LRScheduler):
+        if lr_schedule not in (None, "constant") and isinstance(callback, LRScheduler):
             raise ValueError(
                 f"an LRScheduler and lr_schedule={lr_schedule!r} would both set the learning "
                 "rate; pass lr_schedule=None"
@@ -94,3 +139,10 @@ def check_callbacks(initialised, lr_schedule, validates):
                 f"{type(callback).__name__}(monitor={monitor!r}) needs validation images; set "
                 "validation_fraction, for instance to 0.1, or monitor='train_loss'"
             )
+
+
+def computes_in_bfloat16(precision, device):
+    """Whether a precision, on a device, means bfloat16 where torch deems that safe."""
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return precision == "bfloat16"

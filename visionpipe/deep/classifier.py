@@ -1,5 +1,6 @@
 """CNNClassifier: a neural network as a scikit-learn classifier of images."""
 
+from contextlib import nullcontext
 from functools import partial
 from numbers import Integral, Real
 
@@ -7,16 +8,28 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.metrics import top_k_accuracy_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from visionpipe.base import TakesImages, refuse, resolve_device, to_batch
+from visionpipe.base import TakesImages, check_choice, refuse, resolve_device, to_batch
 from visionpipe.deep import choices, labels
-from visionpipe.deep.batches import pixel_statistics, read_all
-from visionpipe.deep.epochs import EpochTasks
-from visionpipe.deep.net import TensorNet, rebuild, seeded, split_at, strip
+from visionpipe.deep.augmentation import Augmentation
+from visionpipe.deep.checkpoint import CheckpointFolder, identity_of
+from visionpipe.deep.epochs import EpochTasks, NoTasks
+from visionpipe.deep.fit_check import check_network_takes
+from visionpipe.deep.net import TensorNet, TrainingOptions, seeded, split_at
+from visionpipe.deep.pixels import LazyPixels, open_pixels, pixel_statistics
 from visionpipe.deep.prefixed import PrefixedParams
+from visionpipe.deep.stripped import rebuild, strip
+from visionpipe.deep.views import check_tta
 from visionpipe.images import as_images
+
+_N_TO_INITIALIZE_FROM = 5_000  # images for a network that looks at some before it is trained
+# parameters that do not decide what is learned, or not alone
+_NOT_IN_IDENTITY = {
+    *("callbacks", "checkpoint", "device", "random_state", "tensorboard", "tta", "verbose"),
+}
 
 
 class CNNClassifier(
@@ -25,8 +38,9 @@ class CNNClassifier(
     """Classifier of images by a neural network, trained with skorch and PyTorch.
 
     Pixels are standardised by the mean and deviation of each channel over the training images, and
-    the network's weights start afresh at each `fit`. Whole batches are cut from one tensor that
-    holds the training images as they came, uint8 or float32.
+    the network's weights start afresh at each `fit`. Whole batches are cut from one tensor on the
+    device that holds the training images as they came, uint8 or float32. Images that do not fit
+    stay in the host's memory, or are read anew in each epoch; a warning says so.
 
     Parameters
     ----------
@@ -34,6 +48,8 @@ class CNNClassifier(
         A name of `visionpipe.networks.names()`, or a torch module class that takes ``n_channels``,
         ``image_size`` and ``n_classes`` by keyword and returns logits (b, n_classes) for float32
         images (b, c, h, w). Never an instance: `clone` would carry its weights into the next fold.
+        If it has a method ``initialize_from``, that is called once before training with up to 5,000
+        of the training images, standardised.
     max_epochs : int, default=20
         Passes over the training images.
     lr : float, default=3e-3
@@ -42,40 +58,83 @@ class CNNClassifier(
         Images a step (Masters & Luschi 2018 find 32 and fewer to generalise best), and images at a
         time in prediction. A last training batch of one image joins the batch before it, because
         batch normalisation cannot learn from one.
-    optimizer : {"adam", "adamw", "sgd"} or class, default="adam"
-        With torch's defaults (those of Kingma & Ba 2015 for "adam"), but momentum 0.9 for "sgd" as
-        in Krizhevsky et al. 2012, for which an `lr` of 0.03 is a good start.
+    optimizer : {"adam", "adamw", "muon", "nesterov", "sgd"} or class, default="adam"
+        With torch's defaults (those of Kingma & Ba 2015 for "adam"), but momentum 0.9 for "sgd" and
+        "nesterov" as in Krizhevsky et al. 2012, for which an `lr` of 0.03 is a good start. "muon"
+        is `visionpipe.deep.muon.Muon`: orthogonalised steps for the filters of convolutions, for
+        which 0.03 to 0.1 is, and Adam at ``optimizer__adam_lr`` for all else.
+    weight_decay : float or None, default=None
+        Of filters and matrices; biases and the scales of normalisation are let alone. None leaves
+        it to the optimizer, of which "adamw" has 0.01 for all weights.
     criterion : "cross_entropy" or class, default="cross_entropy"
         Loss of logits (b, n_classes) and class numbers (b,). "cross_entropy" moves 0.02 of each
         label's weight to all classes alike (Szegedy et al. 2016, who move 0.1);
         ``criterion__label_smoothing=0`` is the plain loss.
-    lr_schedule : "one_cycle" or None, default="one_cycle"
-        How the learning rate goes, see `visionpipe.deep.schedule.OneCycle`. None keeps it constant,
-        or leaves it to a callback.
+    lr_schedule : str or None, default="one_cycle"
+        How the learning rate goes: "constant" or None, "cosine", "exponential", "linear",
+        "one_cycle" or "step", with options as ``lr_schedule__*``, see
+        `visionpipe.deep.schedule.Schedule`. None leaves it to a callback.
+    clip_grad_norm : float or None, default=None
+        Longest gradient, all weights taken together (Pascanu et al. 2013); longer ones are
+        shortened to it.
+    ema_decay : float in (0, 1) or None, default=None
+        Of an exponential moving average of the weights, which takes their place in validation and
+        prediction; 0.999 is a good start. Early on it forgets faster, as in TensorFlow.
+    augmentation : Augmentation or None, default=None
+        How training images are varied each time they are seen, on the device.
+    crop_size : int, (int, int) or None, default=None
+        Height and width of what the network sees: a random part of each image in training, the
+        centre in prediction. None shows it whole images.
+    tta : {"mirror", "shifts", "ten_crops"} or None, default=None
+        Views of an image whose probabilities are averaged in prediction: with its mirror image,
+        also shifted by a pixel to both sides, or the corners and the centre with their mirror
+        images (Krizhevsky et al. 2012), which needs `crop_size`.
     class_weight : None, "balanced" or dict of label to weight, default=None
         Weight of each class in the loss; "balanced" makes it inverse to the class's share, as
         everywhere in scikit-learn.
     validation_fraction : float in (0, 1) or None, default=None
         Part of the images, drawn by class, to hold out and report on as ``valid_loss`` and
-        ``valid_acc`` after each epoch, for callbacks such as skorch's EarlyStopping. None trains on
-        all of them.
+        ``valid_acc`` after each epoch. None trains on all of them, but where `early_stopping` needs
+        some, which are then 0.1.
+    early_stopping : bool, default=False
+        Whether to stop when the validation loss has not fallen for `n_iter_no_change` epochs. The
+        weights of the best epoch are taken, also if training was not stopped. It suits
+        ``lr_schedule=None`` better: a cycle that is cut off leaves the rate high.
+    n_iter_no_change : int, default=10
+        See `early_stopping`.
+    warm_start : bool, default=False
+        Whether `fit` begins with the weights of the fit before, of the same classes.
+    checkpoint : path-like or None, default=None
+        A folder in which the state of the training is written after each epoch. The same fit, of
+        the same parameters, images, labels and `random_state`, goes on from there, and ends on a
+        CPU with the weights it would have had without the interruption; one that had ended takes
+        them from there. Each fit has a folder of its own in it, also in parallel. Callbacks begin
+        anew.
+    tensorboard : path-like or None, default=None
+        A folder for TensorBoard's logs, in which each fit has its own, see
+        `visionpipe.deep.tensorboard.TensorBoardLog`.
     callbacks : list of skorch callbacks or of (name, callback), default=None
-        Each fit works on copies. Early stopping suits ``lr_schedule=None`` better: a cycle that is
-        cut off leaves the rate high. Callbacks of scikit-learn go to `set_callbacks`, see Notes.
+        Each fit works on copies. Callbacks of scikit-learn go to `set_callbacks`, see Notes.
+    channels_last : bool or "auto", default="auto"
+        Whether a pixel's channels lie side by side in memory, which makes convolutions faster, but
+        not every class can do with it (``x.view`` fails); "auto" has it so for networks by name.
+    precision : {"auto", "float32", "bfloat16"}, default="auto"
+        Of the network's arithmetic; weights stay float32. "auto" is bfloat16, where torch deems
+        that safe, on GPUs that have it, else float32.
     device : str or torch.device, default="auto"
         "auto" is a CUDA GPU if there is one, else the CPU. It is looked up in `fit` and again in
         prediction: a classifier trained on a GPU predicts on machines without one.
     random_state : int, RandomState or None, default=None
-        Draws the weights, the order of images, dropout and the validation images. An int gives the
-        same network to the last bit on one machine's CPU with the same number of threads. None
-        draws a seed from numpy's global generator, as everywhere in scikit-learn; torch's is left
-        alone always.
+        Draws the weights, the order of images, dropout, augmentation and the validation images. An
+        int gives the same network to the last bit on one machine's CPU with the same number of
+        threads. None draws a seed from numpy's global generator, as everywhere in scikit-learn;
+        torch's is left alone always.
     verbose : int, default=0
         1 prints a line for each epoch.
     **module__options
         ``module__*``, ``optimizer__*``, ``criterion__*``, ``callbacks__*``, ``iterator_train__*``
-        and ``iterator_valid__*``, with skorch's meaning: ``module__hidden=(100,)``,
-        ``criterion__label_smoothing=0.1``.
+        and ``iterator_valid__*``, with skorch's meaning, and ``lr_schedule__*``:
+        ``module__hidden=(100,)``, ``criterion__label_smoothing=0.1``, ``lr_schedule__warm_up=0.1``.
 
     Attributes
     ----------
@@ -86,7 +145,7 @@ class CNNClassifier(
     pixel_mean_, pixel_std_ : ndarray of float32 of shape (n_channels,)
         Of the images trained on, on the scale 0..1; 1 in place of a deviation of 0.
     n_iter_ : int
-        Epochs trained, fewer than `max_epochs` if a callback or Ctrl-C stopped the training.
+        Epochs trained, fewer than `max_epochs` if something stopped the training.
     history_ : skorch.history.History
         ``history_[:, "train_loss"]`` are the losses by epoch.
     module_ : torch.nn.Module
@@ -115,6 +174,9 @@ class CNNClassifier(
     D. Masters and C. Luschi, "Revisiting small batch training for deep neural networks",
     arXiv:1804.07612, 2018.
 
+    R. Pascanu, T. Mikolov and Y. Bengio, "On the difficulty of training recurrent neural networks",
+    ICML, 2013.
+
     C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens and Z. Wojna, "Rethinking the Inception
     architecture for computer vision", CVPR, 2016.
 
@@ -137,11 +199,24 @@ class CNNClassifier(
         lr=3e-3,
         batch_size=32,
         optimizer="adam",
+        weight_decay=None,
         criterion="cross_entropy",
         lr_schedule="one_cycle",
+        clip_grad_norm=None,
+        ema_decay=None,
+        augmentation=None,
+        crop_size=None,
+        tta=None,
         class_weight=None,
         validation_fraction=None,
+        early_stopping=False,
+        n_iter_no_change=10,
+        warm_start=False,
+        checkpoint=None,
+        tensorboard=None,
         callbacks=None,
+        channels_last="auto",
+        precision="auto",
         device="auto",
         random_state=None,
         verbose=0,
@@ -152,19 +227,34 @@ class CNNClassifier(
         self.lr = lr
         self.batch_size = batch_size
         self.optimizer = optimizer
+        self.weight_decay = weight_decay
         self.criterion = criterion
         self.lr_schedule = lr_schedule
+        self.clip_grad_norm = clip_grad_norm
+        self.ema_decay = ema_decay
+        self.augmentation = augmentation
+        self.crop_size = crop_size
+        self.tta = tta
         self.class_weight = class_weight
         self.validation_fraction = validation_fraction
+        self.early_stopping = early_stopping
+        self.n_iter_no_change = n_iter_no_change
+        self.warm_start = warm_start
+        self.checkpoint = checkpoint
+        self.tensorboard = tensorboard
         self.callbacks = callbacks
+        self.channels_last = channels_last
+        self.precision = precision
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
         self._assign_prefixed(module__options)
 
+    # ------------------------------------------------------------------------------- training
+
     @with_callbacks
-    def fit(self, X, y):
-        """Train a fresh network.
+    def fit(self, X, y, sample_weight=None):
+        """Train a network, a fresh one but for `warm_start`.
 
         Parameters
         ----------
@@ -172,6 +262,8 @@ class CNNClassifier(
             Anything `as_images` takes, all of one size.
         y : array-like of shape (n,)
             Class labels of any type.
+        sample_weight : array-like of shape (n,), default=None
+            Weight of each image in the loss; one of weight 0 is as good as absent.
 
         Returns
         -------
@@ -180,47 +272,195 @@ class CNNClassifier(
         Raises
         ------
         ValueError
-            If images differ in size, there are fewer than two classes, a parameter makes no sense,
-            or training diverges.
+            If images differ in size or are too small for the network, there are fewer than two
+            classes, a parameter makes no sense, or training diverges in its first epoch.
+        MemoryError
+            If a batch does not fit into the device's memory.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If training diverges later; the weights of the last good epoch are kept.
+        UserWarning
+            If the images do not fit into memory, or a checkpoint cannot be read.
         """
         owner = type(self).__name__
-        options = self._net_options()  # complain before a long reading of files
+        options = self._net_options(sample_weight is not None)  # complain before reading files
         images = as_images(X, owner=owner)
         classes, numbers = labels.encode(y, owner)  # (n_classes,), (n,)
         check_consistent_length(images, numbers)
+        earlier = self._earlier_weights(classes)
         vars(self).pop("net_", None)  # of an earlier fit; what follows does not describe it
         self.classes_ = classes
         task = self._init_callback_context(max_subtasks=self.max_epochs)
         task.call_on_fit_task_begin(estimator=self, X=images, y=y)
-        options |= labels.loss_weights(self.class_weight, classes, numbers)
-        seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
-        split = labels.held_out(self.validation_fraction, numbers, seed)
-        tensor = read_all(images, owner)  # (n, c, h, w)
-        self.image_shape_in_ = (*tensor.shape[2:], tensor.shape[1])
-        self.pixel_mean_, self.pixel_std_ = pixel_statistics(tensor, split.get("train"))
-        # Callbacks get the images as they were read: one that predicts reads no file again.
-        seen = {"X": tensor.permute(0, 2, 3, 1).numpy(), "y": y}  # X is (n, h, w, c)
-        with seeded(seed, options["device"]):
-            net = self._make_net(options, split)
-            tasks = EpochTasks(self, task, self._of_a_copy, **seen)
-            net.train(tensor, torch.from_numpy(numbers), tasks)
+        images, numbers, weights = labels.weigh(
+            images, numbers, classes, sample_weight=sample_weight, class_weight=self.class_weight
+        )
+        seed = self._draw_seed()
+        with self._checkpoints(images, numbers, weights, earlier) as folder:
+            state = self._state_to_go_on_from(folder)
+            if state is not None:
+                seed = state["seed"]
+            split = labels.held_out(self._validation_fraction(), numbers, seed)
+            pixels = open_pixels(images, owner)  # (n, c, h, w)
+            weights = labels.normalized(weights, split.get("train"))
+            # Callbacks get the images as they were read: one that predicts reads no file again.
+            seen = {"X": _as_images_again(pixels), "y": classes[numbers]}
+            with seeded(seed, options["device"]):
+                net = self._make_net(options, seed, pixels, weights, split)
+                if earlier is not None:
+                    net.module_.load_state_dict(earlier)
+                net.train(
+                    pixels,
+                    torch.from_numpy(numbers),
+                    EpochTasks(self, task, self._of_a_copy, **seen),
+                    n_epochs=self.max_epochs,
+                    sample_weight=weights,
+                    checkpoint=folder,
+                    state=state,
+                )
         self.net_, self.n_iter_ = net, len(net.history)
         task.call_on_fit_task_end(estimator=self, reconstruction_attributes={}, **seen)
         return self
 
-    def _net_options(self):
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Train for one more epoch, on some of the images.
+
+        The learning rate is `lr`: no schedule knows how many calls will follow. Pixels are
+        standardised by what the first call saw.
+
+        Parameters
+        ----------
+        X : array-like of images
+            Anything `as_images` takes, all of the size seen in the first call.
+        y : array-like of shape (n,)
+            Class labels.
+        classes : array-like of shape (n_classes,), default=None
+            All labels there will be; needed in the first call.
+        sample_weight : array-like of shape (n,), default=None
+            Weight of each image in the loss.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            As in `fit`; or if `classes` lack or differ from those of the first call, or
+            `early_stopping` is set, which would need to know all images.
+        """
+        owner = type(self).__name__
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True; use fit")
+        options = self._net_options(sample_weight is not None, lr_schedule=None)
+        images = as_images(X, owner=owner)
+        is_first = labels.check_classes(self, classes) or not hasattr(self, "net_")
+        numbers = labels.numbers_among(self.classes_, y, owner)
+        check_consistent_length(images, numbers)
+        images, numbers, weights = labels.weigh(
+            images,
+            numbers,
+            self.classes_,
+            sample_weight=sample_weight,
+            class_weight=self.class_weight,
+        )
+        weights = labels.normalized(weights)
+        n_before = 0 if is_first else self.n_iter_
+        seed = (self._draw_seed() + n_before) % np.iinfo(np.int32).max  # another order each time
+        pixels = open_pixels(images, owner)
+        with seeded(seed, options["device"]):
+            if is_first:
+                net = self._make_net(options, seed, pixels, weights, {})
+            else:
+                pixels = self._as_in_fit(pixels)
+                net = self._net_to_go_on_with(options, seed)
+            net.train(
+                pixels,
+                torch.from_numpy(numbers),
+                NoTasks(),
+                n_epochs=n_before + 1,
+                sample_weight=weights,
+            )
+        self.net_, self.n_iter_ = net, len(net.history)
+        return self
+
+    def _net_to_go_on_with(self, options, seed):
+        """The net of earlier calls, or one that is equipped to train, if it was only to predict."""
+        net = self.net_
+        if net.trains_ and net.device == options["device"]:
+            return net
+        fresh = self._initialized(options, seed, {})
+        fresh.module_.load_state_dict(net.module_.state_dict())
+        fresh.history = net.history
+        return fresh
+
+    def _earlier_weights(self, classes):
+        """Weights to begin with, or None."""
+        if not (self.warm_start and hasattr(self, "net_")):
+            return None
+        if not np.array_equal(classes, self.classes_):
+            raise ValueError(
+                f"warm_start=True goes on with a network of the classes {self.classes_}, but y "
+                f"holds {classes}; set warm_start=False"
+            )
+        return self.net_.module_.state_dict()
+
+    def _draw_seed(self):
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _validation_fraction(self):
+        if self.validation_fraction is None and self.early_stopping:
+            return 0.1
+        return self.validation_fraction
+
+    def _checkpoints(self, images, numbers, weights, earlier):
+        """The folder of this very fit, as a context, or None in its place."""
+        if self.checkpoint is None:
+            return nullcontext()
+        deciding = {n: v for n, v in self.get_params().items() if n not in _NOT_IN_IDENTITY}
+        if earlier is not None:
+            deciding["earlier"] = [value.cpu().numpy() for value in earlier.values()]
+        identity = identity_of(
+            deciding,
+            images,
+            self.classes_[numbers],
+            sample_weight=weights,
+            # other seeds are drawn anew each time: the one that was drawn is in the checkpoint
+            seed=self.random_state if isinstance(self.random_state, Integral) else -1,
+        )
+        return CheckpointFolder(self.checkpoint, identity)
+
+    def _state_to_go_on_from(self, folder):
+        """State of an earlier training, or None.
+
+        One that has ended, of a seed that was drawn, is not what another draw would give.
+        """
+        state = None if folder is None else folder.latest()
+        if state is None or (state.get("finished") and not isinstance(self.random_state, Integral)):
+            return None
+        return state
+
+    def _net_options(self, weighted, **replaced):
         """Arguments of skorch's net that the images have no say in, checked."""
-        self._require("max_epochs", "a whole number from 1", Integral, lambda n: n >= 1)
-        self._require("batch_size", "a whole number from 1", Integral, lambda n: n >= 1)
-        self._require("lr", "a positive number", Real, lambda lr: 0 < lr < np.inf)
-        if self.validation_fraction is not None:
-            wanted = "None or a number between 0 and 1"
-            self._require("validation_fraction", wanted, Real, lambda part: 0 < part < 1)
-        return {
+        self._check_params()
+        schedule_options = {
+            name.removeprefix("lr_schedule__"): value
+            for name, value in self._prefixed.items()
+            if name.startswith("lr_schedule__")
+        }
+        lr_schedule = replaced.get("lr_schedule", self.lr_schedule)
+        schedule = choices.schedule(self.lr_schedule, schedule_options)
+        choices.tensorboard(self.tensorboard, classes=None)
+        options = {
             **choices.module(self.module),
             **choices.optimizer(self.optimizer),
-            **choices.criterion(self.criterion),
-            **choices.callbacks(self.callbacks, self.lr_schedule),
+            **choices.criterion(self.criterion, weighted or self.class_weight is not None),
+            "callbacks": [
+                *(schedule if lr_schedule is not None else []),
+                *choices.copies_of(self.callbacks),
+            ],
             "max_epochs": self.max_epochs,
             "lr": self.lr,
             "batch_size": self.batch_size,
@@ -228,27 +468,103 @@ class CNNClassifier(
             "verbose": self.verbose,
             **self._prefixed,
         }
+        return {n: v for n, v in options.items() if not n.startswith("lr_schedule__")}
+
+    def _check_params(self):
+        def is_positive(value):
+            return 0 < value < np.inf
+
+        for name in ("max_epochs", "batch_size", "n_iter_no_change"):
+            self._require(name, "a whole number from 1", Integral, lambda n: n >= 1)
+        self._require("lr", "a positive number", Real, is_positive)
+        for name, wanted, holds in [
+            ("clip_grad_norm", "None or a positive number", is_positive),
+            ("ema_decay", "None or a number between 0 and 1", lambda d: 0 < d < 1),
+            ("validation_fraction", "None or a number between 0 and 1", lambda f: 0 < f < 1),
+            ("weight_decay", "None or a number from 0", lambda d: 0 <= d < np.inf),
+        ]:
+            if getattr(self, name) is not None:
+                self._require(name, wanted, Real, holds)
+        check_choice(self, channels_last=("auto", True, False))
+        check_choice(self, precision=("auto", "float32", "bfloat16"))
+        if self.augmentation is not None:
+            if not isinstance(self.augmentation, Augmentation):
+                refuse(self, "augmentation", "None or an Augmentation")
+            self.augmentation.check()
+        check_tta(self.tta, self._crop_size())
 
     def _require(self, name, wanted, kind, holds):
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
             refuse(self, name, wanted)
 
-    def _make_net(self, options, split):
+    def _crop_size(self):
+        """Height and width, or None."""
+        size = self.crop_size
+        if size is None:
+            return None
+        pair = (size, size) if isinstance(size, Integral) else tuple(size)
+        if len(pair) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in pair):
+            refuse(self, "crop_size", "None, a positive int, or a pair of them")
+        return tuple(map(int, pair))
+
+    def _make_net(self, options, seed, pixels, weights, split):
+        """The net with fresh weights, and what it has to know of the training images."""
+        train = split.get("train")
+        n_channels, height, width = pixels.shape[1:]
+        self.image_shape_in_ = (height, width, n_channels)
+        crop_size = self._crop_size()
+        if crop_size is not None and (crop_size[0] > height or crop_size[1] > width):
+            refuse(self, "crop_size", f"no larger than the images, {(height, width)}")
+        self.pixel_mean_, self.pixel_std_ = pixel_statistics(pixels, train, weights)
+        check_network_takes(
+            partial(self._build_module, options), crop_size or (height, width), n_channels
+        )
+        net = self._initialized(options, seed, split)
+        if hasattr(net.module_, "initialize_from"):
+            first = slice(_N_TO_INITIALIZE_FROM) if train is None else train[:_N_TO_INITIALIZE_FROM]
+            net.module_.initialize_from(net.as_seen(pixels[first]))
+        return net
+
+    def _build_module(self, options, image_size):
+        """A module for images of a size, as skorch will build it."""
+        own = {n.removeprefix("module__"): v for n, v in options.items() if "module__" in n}
+        arguments = {"n_channels": self.image_shape_in_[2], "n_classes": len(self.classes_)}
+        return options["module"](**{**arguments, "image_size": image_size, **own})
+
+    def _initialized(self, options, seed, split):
         """The net with fresh weights."""
         height, width, n_channels = self.image_shape_in_
+        device, crop_size = options["device"], self._crop_size()
+        # TensorBoard first, to see the learning rates of an epoch before they are changed
+        logs = choices.tensorboard(self.tensorboard, self.classes_)
         net = TensorNet(
             mean=self.pixel_mean_,
             std=self.pixel_std_,
             n_classes=len(self.classes_),
+            crop_size=crop_size,
+            autocast=choices.computes_in_bfloat16(self.precision, device),
+            channels_last=(
+                isinstance(self.module, str) if self.channels_last == "auto" else self.channels_last
+            ),
+            training=TrainingOptions(
+                seed=seed,
+                augmentation=self.augmentation,
+                weight_decay=self.weight_decay,
+                clip_grad_norm=self.clip_grad_norm,
+                ema_decay=self.ema_decay,
+                patience=self.n_iter_no_change if self.early_stopping else None,
+            ),
             module__n_channels=n_channels,
-            module__image_size=(height, width),
+            module__image_size=crop_size or (height, width),
             module__n_classes=len(self.classes_),
             train_split=partial(split_at, **split) if split else None,
-            **options,
+            **{**options, "callbacks": [*logs, *options["callbacks"]]},
         ).initialize()
         choices.check_callbacks(net.callbacks_, self.lr_schedule, validates=bool(split))
         return net
+
+    # ----------------------------------------------------------------------------- prediction
 
     def predict_proba(self, X):
         """Probability of each class.
@@ -271,12 +587,13 @@ class CNNClassifier(
         """
         check_is_fitted(self, "net_")
         images = as_images(X, owner=type(self).__name__)
-        self.net_.move_to(resolve_device(self.device))
+        device = resolve_device(self.device)
+        self.net_.move_to(device, choices.computes_in_bfloat16(self.precision, device))
         height, width, _ = self.image_shape_in_
         probabilities = np.empty((len(images), len(self.classes_)), dtype=np.float32)
         for rows, pixels in images.batches(self.batch_size * height * width):
             batch = self._as_in_fit(to_batch(pixels))  # (b, c, h, w)
-            probabilities[rows] = self.net_.probabilities(batch)
+            probabilities[rows] = self.net_.probabilities(batch, self.tta)
         return probabilities
 
     def predict(self, X):
@@ -295,6 +612,29 @@ class CNNClassifier(
         numbers = self.predict_proba(X).argmax(axis=1)
         return self.classes_[numbers]
 
+    def top_k_score(self, X, y, k=5, sample_weight=None):
+        """Share of images whose class is among the k most probable.
+
+        Parameters
+        ----------
+        X : array-like of images
+            As for `predict_proba`.
+        y : array-like of shape (n,)
+            True labels.
+        k : int
+        sample_weight : array-like of shape (n,), default=None
+
+        Returns
+        -------
+        float
+        """
+        scores = self.predict_proba(X)
+        if len(self.classes_) == 2:
+            scores = scores[:, 1]  # as scikit-learn has it
+        return top_k_accuracy_score(
+            y, scores, k=k, labels=self.classes_, sample_weight=sample_weight
+        )
+
     def _as_in_fit(self, batch):
         """The batch (b, c, h, w) with the channels seen in `fit`, or a ValueError."""
         height, width, n_channels = self.image_shape_in_
@@ -310,6 +650,8 @@ class CNNClassifier(
                 "put Grayscale() before it"
             )
         return batch.expand(-1, n_channels, -1, -1)
+
+    # -------------------------------------------------------------------------------- looking
 
     @property
     def module_(self):
@@ -337,3 +679,10 @@ class CNNClassifier(
     def _of_a_copy(self, net):
         """Attributes of a copy that predicts as the net would now, however it is trained on."""
         return {"net_": self._rebuild(strip(net)), "n_iter_": len(net.history)}
+
+
+def _as_images_again(pixels):
+    """Pixels (n, c, h, w) as a user's array (n, h, w, c), or as what they are read from."""
+    if isinstance(pixels, LazyPixels):
+        return pixels.images
+    return pixels.permute(0, 2, 3, 1).numpy()

@@ -4,8 +4,11 @@ import numpy as np
 import torch
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import assert_all_finite, column_or_1d
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    check_classification_targets,
+)
+from sklearn.utils.validation import _check_sample_weight, assert_all_finite, column_or_1d
 
 
 def encode(y, owner):
@@ -48,12 +51,89 @@ def encode(y, owner):
     return classes, numbers.astype(np.int64, copy=False)
 
 
-def loss_weights(class_weight, classes, numbers):
-    """The loss's options for scikit-learn's ``class_weight``; none for None."""
-    if class_weight is None:
-        return {}
-    weights = compute_class_weight(class_weight, classes=classes, y=classes[numbers])
-    return {"criterion__weight": torch.tensor(weights, dtype=torch.float32)}
+def check_classes(estimator, classes):
+    """Set ``classes_`` in the first call of ``partial_fit``, and see that it stays the same.
+
+    Returns
+    -------
+    bool
+        Whether it is the first call.
+
+    Raises
+    ------
+    ValueError
+        If they lack in the first call, are fewer than two, or differ from those of before.
+    """
+    is_first = _check_partial_fit_first_call(estimator, classes)
+    if is_first and len(estimator.classes_) < 2:
+        del estimator.classes_
+        raise ValueError(f"classes={classes!r} holds one class; pass at least 2")
+    return is_first
+
+
+def numbers_among(classes, y, owner):
+    """Number of each label among known classes, int64 of shape (n,), or a ValueError."""
+    y = column_or_1d(y, warn=True)
+    unknown = np.setdiff1d(y, classes)
+    if len(unknown):
+        raise ValueError(f"{owner} got labels {unknown} that are not among the classes {classes}")
+    return np.searchsorted(classes, y).astype(np.int64, copy=False)
+
+
+def weigh(images, numbers, classes, *, sample_weight, class_weight):
+    """The images that count, and how much.
+
+    Parameters
+    ----------
+    images : Images
+    numbers : ndarray of int64 of shape (n,)
+        Class numbers.
+    classes : ndarray of shape (n_classes,)
+    sample_weight : array-like of shape (n,) or None
+    class_weight : None, "balanced" or dict of label to weight
+
+    Returns
+    -------
+    images : Images
+        Those whose weight is not 0.
+    numbers : ndarray of int64
+    weights : ndarray of float64, or None if all are equal
+
+    Raises
+    ------
+    ValueError
+        If weights are negative, or all of them 0, or of classes that there are not.
+    """
+    if sample_weight is None and class_weight is None:
+        return images, numbers, None
+    weights = _check_sample_weight(
+        sample_weight, images, dtype=np.float64, ensure_non_negative=True, copy=True
+    )
+    if class_weight is not None:
+        counted = weights > 0
+        present = np.unique(numbers[counted])
+        of_class = np.zeros(len(classes))
+        of_class[present] = compute_class_weight(
+            class_weight,
+            classes=classes[present],
+            y=classes[numbers[counted]],
+            sample_weight=weights[counted],
+        )
+        weights *= of_class[numbers]
+    if not weights.any():
+        raise ValueError("the weights of all images are 0; at least one has to count")
+    rows = np.flatnonzero(weights)
+    if len(rows) == len(weights):
+        return images, numbers, weights
+    return images[rows], numbers[rows], weights[rows]
+
+
+def normalized(weights, rows=None):
+    """Weights as a float32 tensor of mean 1 over some rows, or None."""
+    if weights is None:
+        return None
+    mean = weights.mean() if rows is None else weights[rows].mean()
+    return torch.from_numpy(weights / mean).float()
 
 
 def held_out(fraction, numbers, seed):

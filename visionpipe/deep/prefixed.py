@@ -1,11 +1,13 @@
-"""Parameters such as ``module__hidden``, taken as they come and handed on to skorch."""
+"""Parameters such as ``module__hidden``, taken as they come and handed on."""
 
-# What skorch's net takes them for: module__hidden goes to the module's constructor as hidden.
+# What skorch's net takes them for: module__hidden goes to the module's constructor as hidden. Only
+# lr_schedule__ is our own.
 PREFIXES = (
     "callbacks__",
     "criterion__",
     "iterator_train__",
     "iterator_valid__",
+    "lr_schedule__",
     "module__",
     "optimizer__",
 )

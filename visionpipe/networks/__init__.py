@@ -3,6 +3,7 @@
 Every constructor takes ``n_channels``, ``image_size=(h, w)`` and ``n_classes`` by keyword, then its
 own options, and builds a module that maps float32 images (b, n_channels, h, w) to logits
 (b, n_classes). Nothing here knows scikit-learn, files or training.
+`visionpipe.networks.layer_table` lists what their layers give for an image.
 """
 
 from importlib import import_module
@@ -12,9 +13,11 @@ __all__ = ["create", "names"]
 # What `create` and `CNNClassifier(module=...)` call a network -> its file and its class. A file is
 # imported when its network is first asked for.
 _NETWORKS = {
+    "airbench": ("airbench", "Airbench"),
     "cifarnet": ("cifarnet", "CifarNet"),
     "lenet": ("lenet", "LeNet5"),
     "mlp": ("mlp", "MLP"),
+    "small_cnn": ("small_cnn", "SmallCNN"),
     "softmax": ("softmax", "SoftmaxRegression"),
 }
 
@@ -30,7 +33,7 @@ def names():
     --------
     >>> from visionpipe import networks
     >>> networks.names()
-    ['cifarnet', 'lenet', 'mlp', 'softmax']
+    ['airbench', 'cifarnet', 'lenet', 'mlp', 'small_cnn', 'softmax']
     """
     return sorted(_NETWORKS)
 

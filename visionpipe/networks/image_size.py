@@ -1,8 +1,12 @@
 """The one check all networks share."""
 
 
-def check_image_size(network, image_size, least):
-    """Height and width as ints, or a ValueError if the images are smaller than the network takes.
+class ImagesTooSmall(ValueError):
+    """Images have fewer pixels than a network takes."""
+
+
+def check_image_size(network, image_size, least, layers=None):
+    """Height and width as ints, or an error if the images are smaller than the network takes.
 
     Parameters
     ----------
@@ -12,15 +16,30 @@ def check_image_size(network, image_size, least):
         Height and width that came.
     least : (int, int)
         The smallest that work.
+    layers : dict of str to (int, int), default=None
+        Layers that lose pixels, in the order they run, and the smallest images each of them works
+        for: the first one that would fail is named in the error.
 
     Returns
     -------
     height, width : int
+
+    Raises
+    ------
+    ImagesTooSmall
+        A ValueError.
     """
-    height, width = map(int, image_size)
-    if height < least[0] or width < least[1]:
-        raise ValueError(
-            f"{type(network).__name__} got images of {height}x{width} pixels (height x width); it "
-            f"takes {least[0]}x{least[1]} or larger: put Resize({least}) or more before it"
+    height, width = size = tuple(map(int, image_size))
+    if _smaller(size, least):
+        failing = [name for name, needed in (layers or {}).items() if _smaller(size, needed)]
+        where = f", too small for its layer {failing[0]}" if failing else ""
+        raise ImagesTooSmall(
+            f"{type(network).__name__} got images of {height}x{width} pixels (height x width)"
+            f"{where}; it takes {least[0]}x{least[1]} or larger: put Resize({least}) or more "
+            "before it"
         )
     return height, width
+
+
+def _smaller(size, least):
+    return size[0] < least[0] or size[1] < least[1]

@@ -1,0 +1,51 @@
+"""A fitted net as plain values and arrays: what is pickled, and made a net again elsewhere."""
+
+import numpy as np
+import torch
+from skorch.history import History
+
+from visionpipe.deep.net import TensorNet, plain_history, seeded
+
+
+def strip(net):
+    """What prediction needs of a fitted net, and its history by epochs: plain values and arrays.
+
+    No module, optimizer or tensor is in it, so that it loads beside another version of torch, and
+    on a machine without the GPU it was trained on.
+    """
+    weights = {}
+    for name, value in net.module_.state_dict().items():
+        if isinstance(value, torch.Tensor):
+            value = value.float() if value.dtype == torch.bfloat16 else value  # numpy has none
+            value = value.cpu().contiguous().numpy()
+        weights[name] = value
+    return {
+        "module": net.module,
+        "options": net.get_params_for("module"),
+        "seen_as": {"crop_size": net.crop_size_, "channels_last": net.channels_last_},
+        "weights": weights,
+        "history": plain_history(net.history),
+    }
+
+
+def rebuild(stripped, **options):
+    """A net on the CPU that predicts as the one that was stripped did."""
+    cpu = torch.device("cpu")
+    with seeded(0, cpu):  # initial weights are drawn, to be overwritten
+        net = TensorNet(
+            device=cpu,
+            module=stripped["module"],
+            **{f"module__{name}": value for name, value in stripped["options"].items()},
+            criterion=torch.nn.CrossEntropyLoss,
+            verbose=0,
+            **stripped["seen_as"],
+            **options,
+        ).initialize()
+    weights = stripped["weights"]
+    net.module_.load_state_dict(
+        {n: torch.tensor(w) if isinstance(w, np.ndarray) else w for n, w in weights.items()}
+    )
+    net.module_.eval()
+    net.trains_ = False
+    net.history = History({**epoch, "batches": []} for epoch in stripped["history"])
+    return net
