@@ -180,6 +180,14 @@ class UnflattenOfRows(Unflatten):
 
 
 class CNNClassifierOfRows(TakesRows, CNNClassifier):
+    def fit(self, X, y=None, sample_weight=None):
+        images = small_images(validate_data(self, X))
+        return CNNClassifier.fit(self, images, y, sample_weight)
+
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        images = small_images(validate_data(self, X, reset=not hasattr(self, "classes_")))
+        return super().partial_fit(images, y, classes, sample_weight)
+
     def predict_proba(self, X):
         check_is_fitted(self)
         return super().predict_proba(small_images(validate_data(self, X, reset=False)))

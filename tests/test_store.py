@@ -501,10 +501,10 @@ def put_and_get(path, numbers, of_the_parent):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_forks_go_on_with_the_store(path):
     FeatureStore(path).put(rows(range(10)))
-    ours = id(store_file.file_at(path))
+    ours = store_file.file_at(path)  # held, or its address may be given away again
     with get_context("fork").Pool(2) as pool:
         numbers = [range(10, 30), range(20, 50)]
-        results = pool.starmap(put_and_get, [(path, some, ours) for some in numbers])
+        results = pool.starmap(put_and_get, [(path, some, id(ours)) for some in numbers])
     for written, found in results:
         assert written and rows(range(10)).items() <= found.items()
     FeatureStore(path).put(rows(range(50, 60)))

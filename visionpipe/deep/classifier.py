@@ -2,7 +2,7 @@
 
 from contextlib import nullcontext
 from functools import partial
-from numbers import Integral, Real
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -12,17 +12,16 @@ from sklearn.metrics import top_k_accuracy_score
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from visionpipe.base import TakesImages, check_choice, refuse, resolve_device, to_batch
-from visionpipe.deep import choices, labels
-from visionpipe.deep.augmentation import Augmentation
+from visionpipe.base import TakesImages, refuse, resolve_device, to_batch
+from visionpipe.deep import choices, labels, parameters
 from visionpipe.deep.checkpoint import CheckpointFolder, identity_of
 from visionpipe.deep.epochs import EpochTasks, NoTasks
 from visionpipe.deep.fit_check import check_network_takes
-from visionpipe.deep.net import TensorNet, TrainingOptions, seeded, split_at
+from visionpipe.deep.net import seeded
 from visionpipe.deep.pixels import LazyPixels, open_pixels, pixel_statistics
 from visionpipe.deep.prefixed import PrefixedParams
 from visionpipe.deep.stripped import rebuild, strip
-from visionpipe.deep.views import check_tta
+from visionpipe.deep.training import TrainingNet, TrainingOptions, split_at
 from visionpipe.images import as_images
 
 _N_TO_INITIALIZE_FROM = 5_000  # images for a network that looks at some before it is trained
@@ -389,7 +388,7 @@ class CNNClassifier(
     def _net_to_go_on_with(self, options, seed):
         """The net of earlier calls, or one that is equipped to train, if it was only to predict."""
         net = self.net_
-        if net.trains_ and net.device == options["device"]:
+        if isinstance(net, TrainingNet) and net.device == options["device"]:
             return net
         fresh = self._initialized(options, seed, {})
         fresh.module_.load_state_dict(net.module_.state_dict())
@@ -444,7 +443,7 @@ class CNNClassifier(
 
     def _net_options(self, weighted, **replaced):
         """Arguments of skorch's net that the images have no say in, checked."""
-        self._check_params()
+        parameters.check(self)
         schedule_options = {
             name.removeprefix("lr_schedule__"): value
             for name, value in self._prefixed.items()
@@ -470,50 +469,12 @@ class CNNClassifier(
         }
         return {n: v for n, v in options.items() if not n.startswith("lr_schedule__")}
 
-    def _check_params(self):
-        def is_positive(value):
-            return 0 < value < np.inf
-
-        for name in ("max_epochs", "batch_size", "n_iter_no_change"):
-            self._require(name, "a whole number from 1", Integral, lambda n: n >= 1)
-        self._require("lr", "a positive number", Real, is_positive)
-        for name, wanted, holds in [
-            ("clip_grad_norm", "None or a positive number", is_positive),
-            ("ema_decay", "None or a number between 0 and 1", lambda d: 0 < d < 1),
-            ("validation_fraction", "None or a number between 0 and 1", lambda f: 0 < f < 1),
-            ("weight_decay", "None or a number from 0", lambda d: 0 <= d < np.inf),
-        ]:
-            if getattr(self, name) is not None:
-                self._require(name, wanted, Real, holds)
-        check_choice(self, channels_last=("auto", True, False))
-        check_choice(self, precision=("auto", "float32", "bfloat16"))
-        if self.augmentation is not None:
-            if not isinstance(self.augmentation, Augmentation):
-                refuse(self, "augmentation", "None or an Augmentation")
-            self.augmentation.check()
-        check_tta(self.tta, self._crop_size())
-
-    def _require(self, name, wanted, kind, holds):
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
-            refuse(self, name, wanted)
-
-    def _crop_size(self):
-        """Height and width, or None."""
-        size = self.crop_size
-        if size is None:
-            return None
-        pair = (size, size) if isinstance(size, Integral) else tuple(size)
-        if len(pair) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in pair):
-            refuse(self, "crop_size", "None, a positive int, or a pair of them")
-        return tuple(map(int, pair))
-
     def _make_net(self, options, seed, pixels, weights, split):
         """The net with fresh weights, and what it has to know of the training images."""
         train = split.get("train")
         n_channels, height, width = pixels.shape[1:]
         self.image_shape_in_ = (height, width, n_channels)
-        crop_size = self._crop_size()
+        crop_size = parameters.crop_size_of(self)
         if crop_size is not None and (crop_size[0] > height or crop_size[1] > width):
             refuse(self, "crop_size", f"no larger than the images, {(height, width)}")
         self.pixel_mean_, self.pixel_std_ = pixel_statistics(pixels, train, weights)
@@ -535,10 +496,10 @@ class CNNClassifier(
     def _initialized(self, options, seed, split):
         """The net with fresh weights."""
         height, width, n_channels = self.image_shape_in_
-        device, crop_size = options["device"], self._crop_size()
+        device, crop_size = options["device"], parameters.crop_size_of(self)
         # TensorBoard first, to see the learning rates of an epoch before they are changed
         logs = choices.tensorboard(self.tensorboard, self.classes_)
-        net = TensorNet(
+        net = TrainingNet(
             mean=self.pixel_mean_,
             std=self.pixel_std_,
             n_classes=len(self.classes_),

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from skorch.history import History
 
-from visionpipe.deep.net import TensorNet, plain_history, seeded
+from visionpipe.deep.net import TensorNet, seeded
 
 
 def strip(net):
@@ -46,6 +46,22 @@ def rebuild(stripped, **options):
         {n: torch.tensor(w) if isinstance(w, np.ndarray) else w for n, w in weights.items()}
     )
     net.module_.eval()
-    net.trains_ = False
     net.history = History({**epoch, "batches": []} for epoch in stripped["history"])
     return net
+
+
+def plain_history(history):
+    """The epochs of a history, without their batches and what is not a plain value."""
+    return [
+        {name: value for name, value in map(_plain_item, epoch.items()) if _is_plain(value)}
+        for epoch in history
+    ]
+
+
+def _plain_item(item):
+    name, value = item
+    return name, value.item() if isinstance(value, np.generic) else value
+
+
+def _is_plain(value):
+    return isinstance(value, (bool, int, float, str))

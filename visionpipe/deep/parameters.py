@@ -1,0 +1,62 @@
+"""Whether CNNClassifier's parameters make sense, seen before anything is read."""
+
+from numbers import Integral, Real
+
+import numpy as np
+
+from visionpipe.base import check_choice, refuse
+from visionpipe.deep.augmentation import Augmentation
+from visionpipe.deep.views import check_tta
+
+_COUNT = (Integral, "a whole number from 1", lambda n: n >= 1)
+_SHARE = (Real, "a number between 0 and 1", lambda part: 0 < part < 1)
+_POSITIVE = (Real, "a positive number", lambda value: 0 < value < np.inf)
+_NUMBERS = {
+    "max_epochs": _COUNT,
+    "batch_size": _COUNT,
+    "n_iter_no_change": _COUNT,
+    "lr": _POSITIVE,
+}
+_NUMBERS_OR_NONE = {
+    "clip_grad_norm": _POSITIVE,
+    "ema_decay": _SHARE,
+    "validation_fraction": _SHARE,
+    "weight_decay": (Real, "a number from 0", lambda value: 0 <= value < np.inf),
+}
+
+
+def check(classifier):
+    """Raise a ValueError that names the first parameter that makes no sense.
+
+    Those that are words are looked up in `visionpipe.deep.choices`.
+    """
+    for name, wanted in _NUMBERS.items():
+        _require(classifier, name, *wanted)
+    for name, (kind, wanted, holds) in _NUMBERS_OR_NONE.items():
+        if getattr(classifier, name) is not None:
+            _require(classifier, name, kind, f"None or {wanted}", holds)
+    check_choice(
+        classifier, channels_last=("auto", True, False), precision=("auto", "float32", "bfloat16")
+    )
+    if classifier.augmentation is not None:
+        if not isinstance(classifier.augmentation, Augmentation):
+            refuse(classifier, "augmentation", "None or an Augmentation")
+        classifier.augmentation.check()
+    check_tta(classifier.tta, crop_size_of(classifier))
+
+
+def _require(classifier, name, kind, wanted, holds):
+    value = getattr(classifier, name)
+    if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
+        refuse(classifier, name, wanted)
+
+
+def crop_size_of(classifier):
+    """Height and width of what the network sees of an image, or None, which is all of it."""
+    size = classifier.crop_size
+    if size is None:
+        return None
+    pair = (size, size) if isinstance(size, Integral) else tuple(size)
+    if len(pair) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in pair):
+        refuse(classifier, "crop_size", "None, a positive int, or a pair of them")
+    return tuple(map(int, pair))
