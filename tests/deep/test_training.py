@@ -414,6 +414,19 @@ def test_partial_fit_goes_on_after_a_journey(ema_decay):
         assert one.score(BYTES, LABELS) > 0.85
 
 
+def test_partial_fit_after_fit_has_no_plan_of_that_any_more():
+    classifier = quick(lr=0.01, lr_schedule="cosine", validation_fraction=0.2, max_epochs=4)
+    classifier.fit(BYTES, LABELS)
+    before = classifier.history_[-1, "train_loss"]
+    for _ in range(4):
+        classifier.partial_fit(BYTES[:100], LABELS[:100])
+    assert classifier.history_[:, "lr"][4:] == [0.01] * 4 and len(classifier.history_) == 8
+    assert classifier.history_[-1, "train_loss"] < before
+    assert [sum(e["train_batch_size"] for e in classifier.history_[-1, "batches"])] == [100]
+    classifier.set_params(lr=0.002).partial_fit(BYTES, LABELS)
+    assert classifier.history_[-1, "lr"] == 0.002
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -18,7 +18,7 @@ from visionpipe.deep.checkpoint import CheckpointFolder, identity_of
 from visionpipe.deep.epochs import EpochTasks, NoTasks
 from visionpipe.deep.fit_check import check_network_takes
 from visionpipe.deep.net import seeded
-from visionpipe.deep.pixels import LazyPixels, open_pixels, pixel_statistics
+from visionpipe.deep.pixels import LazyPixels, open_pixels, pixel_statistics, read_all
 from visionpipe.deep.prefixed import PrefixedParams
 from visionpipe.deep.stripped import rebuild, strip
 from visionpipe.deep.training import TrainingNet, TrainingOptions, split_at
@@ -368,7 +368,7 @@ class CNNClassifier(
         weights = labels.normalized(weights)
         n_before = 0 if is_first else self.n_iter_
         seed = (self._draw_seed() + n_before) % np.iinfo(np.int32).max  # another order each time
-        pixels = open_pixels(images, owner)
+        pixels = read_all(images, owner)
         with seeded(seed, options["device"]):
             if is_first:
                 net = self._make_net(options, seed, pixels, weights, {})
@@ -388,7 +388,14 @@ class CNNClassifier(
     def _net_to_go_on_with(self, options, seed):
         """The net of earlier calls, or one that is equipped to train, if it was only to predict."""
         net = self.net_
-        if isinstance(net, TrainingNet) and net.device == options["device"]:
+        if (
+            isinstance(net, TrainingNet)
+            and net.device == options["device"]
+            and net.train_split is None  # else it is of `fit`, with a plan for all its epochs
+            and "lr_schedule" not in dict(net.callbacks_)
+        ):
+            if net.lr != self.lr:
+                net.set_params(lr=self.lr)
             return net
         fresh = self._initialized(options, seed, {})
         fresh.module_.load_state_dict(net.module_.state_dict())
@@ -483,8 +490,9 @@ class CNNClassifier(
         )
         net = self._initialized(options, seed, split)
         if hasattr(net.module_, "initialize_from"):
-            first = slice(_N_TO_INITIALIZE_FROM) if train is None else train[:_N_TO_INITIALIZE_FROM]
-            net.module_.initialize_from(net.as_seen(pixels[first]))
+            rows = np.arange(len(pixels)) if train is None else train
+            some = rows[:: -(-len(rows) // _N_TO_INITIALIZE_FROM)]  # of all classes, if sorted
+            net.module_.initialize_from(net.as_seen(pixels[torch.from_numpy(some)]))
         return net
 
     def _build_module(self, options, image_size):

@@ -66,7 +66,8 @@ class Airbench(nn.Sequential):
     """
 
     def __init__(self, *, n_channels, image_size, n_classes, widths=(64, 256, 256)):
-        size = check_image_size(self, image_size, (9, 9))
+        layers = {"whiten": (2, 2), "group1": (3, 3), "group2": (5, 5), "group3": (9, 9)}
+        size = check_image_size(self, image_size, layers["group3"], layers)
         n_places = math.prod(math.ceil((length - 1) // 8 / 3) for length in size)
         whiten = Whitening(n_channels)
         super().__init__(
