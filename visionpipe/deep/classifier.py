@@ -18,7 +18,13 @@ from visionpipe.deep.checkpoint import CheckpointFolder, identity_of
 from visionpipe.deep.epochs import EpochTasks, NoTasks
 from visionpipe.deep.fit_check import check_network_takes
 from visionpipe.deep.net import seeded
-from visionpipe.deep.pixels import LazyPixels, open_pixels, pixel_statistics, read_all
+from visionpipe.deep.pixels import (
+    LazyPixels,
+    bring_close,
+    open_pixels,
+    pixel_statistics,
+    read_all,
+)
 from visionpipe.deep.prefixed import PrefixedParams
 from visionpipe.deep.stripped import rebuild, strip
 from visionpipe.deep.training import TrainingNet, TrainingOptions, split_at
@@ -302,10 +308,11 @@ class CNNClassifier(
             if state is not None:
                 seed = state["seed"]
             split = labels.held_out(self._validation_fraction(), numbers, seed)
-            pixels = open_pixels(images, owner)  # (n, c, h, w)
+            opened = open_pixels(images, owner)
+            pixels = bring_close(opened, options["device"], owner)  # (n, c, h, w)
             weights = labels.normalized(weights, split.get("train"))
             # Callbacks get the images as they were read: one that predicts reads no file again.
-            seen = {"X": _as_images_again(pixels), "y": classes[numbers]}
+            seen = {"X": _as_images_again(opened), "y": classes[numbers]}
             with seeded(seed, options["device"]):
                 net = self._make_net(options, seed, pixels, weights, split)
                 if earlier is not None:
@@ -369,11 +376,13 @@ class CNNClassifier(
         n_before = 0 if is_first else self.n_iter_
         seed = (self._draw_seed() + n_before) % np.iinfo(np.int32).max  # another order each time
         pixels = read_all(images, owner)
+        if not is_first:
+            pixels = self._as_in_fit(pixels)
+        pixels = bring_close(pixels, options["device"], owner)
         with seeded(seed, options["device"]):
             if is_first:
                 net = self._make_net(options, seed, pixels, weights, {})
             else:
-                pixels = self._as_in_fit(pixels)
                 net = self._net_to_go_on_with(options, seed)
             net.train(
                 pixels,

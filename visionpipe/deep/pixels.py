@@ -208,13 +208,36 @@ def pixel_statistics(pixels, rows=None, weights=None, chunk=1024):
         it does no harm.
     """
     rows = torch.arange(len(pixels)) if rows is None else torch.as_tensor(rows)
-    weights = torch.ones(len(pixels)) if weights is None else weights
-    total = torch.zeros(2, pixels.shape[1], dtype=torch.float64)
+    device = getattr(pixels, "device", rows.device)
+    n_pixels, total, squares = 0.0, 0.0, 0.0
     for part in rows.split(chunk):
-        values = to_unit(pixels[part]).double()  # (b, c, h, w)
-        moments = torch.stack([values.mean((2, 3)), values.square_().mean((2, 3))])  # (2, b, c)
-        total += (moments * weights[part, None]).sum(1)
-    mean, mean_square = total / weights[rows].sum(dtype=torch.float64)
-    std = (mean_square - mean.square()).clamp_min_(0).sqrt_()
+        values = pixels[part.to(device)]  # (b, c, h, w)
+        counted = None if weights is None else weights[part].to(values.device).double()
+        sums = _sums_of_bytes if values.dtype == torch.uint8 else _sums_of_floats
+        of_part = sums(values, counted)
+        n_pixels, total, squares = n_pixels + of_part[0], total + of_part[1], squares + of_part[2]
+    mean = total / n_pixels
+    std = (squares / n_pixels - mean.square()).clamp_min_(0).sqrt_()
     std[std < _FLAT] = 1
-    return mean.float().numpy(), std.float().numpy()
+    return mean.float().cpu().numpy(), std.float().cpu().numpy()
+
+
+def _sums_of_bytes(values, weights):
+    """As `_sums_of_floats`, by way of histograms: a byte is looked at once, and not converted."""
+    n_pixels = values[0, 0].numel()
+    if weights is not None:
+        weights = weights.repeat_interleave(n_pixels)
+    histograms = torch.stack(
+        [torch.bincount(v.flatten(), weights, 256) for v in values.transpose(0, 1)]
+    ).double()  # (c, 256)
+    levels = to_unit(torch.arange(256, dtype=torch.uint8, device=values.device)).double()
+    return histograms[0].sum(), histograms @ levels, histograms @ levels.square()
+
+
+def _sums_of_floats(values, weights):
+    """Weighted number of pixels, and their sums (c,) and sums of squares (c,), in float64."""
+    values = values.double()
+    weights = torch.ones_like(values[:, 0, 0, 0]) if weights is None else weights
+    of_images = values.sum((2, 3)), values.square().sum((2, 3))  # (b, c)
+    total, squares = (weights @ moments for moments in of_images)
+    return weights.sum() * values[0, 0].numel(), total, squares

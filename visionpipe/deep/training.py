@@ -14,7 +14,6 @@ from torch.utils.data import Subset
 
 from visionpipe.deep.augmentation import Augmentation
 from visionpipe.deep.net import TensorNet, memory_explained
-from visionpipe.deep.pixels import bring_close
 from visionpipe.deep.stripped import plain_history
 from visionpipe.deep.views import random_crop
 from visionpipe.deep.weights import BestWeights, MovingAverage, copy_of
@@ -98,7 +97,7 @@ class TrainingNet(TensorNet):
 
         Parameters
         ----------
-        X : Tensor or LazyPixels (n, c, h, w)
+        X : Tensor, PinnedPixels or LazyPixels (n, c, h, w)
         y : Tensor (n,)
             Class numbers.
         tasks : EpochTasks
@@ -124,7 +123,6 @@ class TrainingNet(TensorNet):
             If that happens in a later epoch; the network has the weights of the last good one.
         """
         self._equip(state)
-        X = bring_close(X, self.device, type(self.module_).__name__)
         if isinstance(X, torch.Tensor):  # what batches are cut from is on one device
             y = y.to(X.device)
             sample_weight = None if sample_weight is None else sample_weight.to(X.device)
