@@ -12,12 +12,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # From top to bottom; an arrow points only upward. A package is one floor, its files may not import
 # each other unless SAME_FLOOR says so.
 FLOORS = [
+    "visionpipe.environment",
     "visionpipe.files",
     "visionpipe.threads",
     "visionpipe.decoding",
     "visionpipe.images",
     "visionpipe.descriptors",
     "visionpipe.kernels",
+    "visionpipe.identity",
     "visionpipe.store",
     "visionpipe.once",
     "visionpipe.progress",
@@ -31,7 +33,6 @@ FLOORS = [
     "visionpipe.deep",
     "visionpipe.inspection",
     "visionpipe.displays",
-    "visionpipe.environment",
     "visionpipe.persistence",
     "visionpipe.probabilities",
     "visionpipe.datasets",

@@ -3,6 +3,7 @@
 import copy
 import os
 import re
+import runpy
 import subprocess
 import sys
 import threading
@@ -397,9 +398,51 @@ def test_whatever_decides_a_training_changes_its_identity(change):
     assert identity_of(**TRAINING | change) != identity_of(**TRAINING)
 
 
+def test_other_versions_change_the_identity(monkeypatch):
+    before = identity_of(**TRAINING)
+    monkeypatch.setattr("visionpipe.environment.versions", lambda: {"torch": "99"})
+    assert identity_of(**TRAINING) != before
+
+
 def test_what_cannot_be_pickled_has_no_identity():
     message = (
-        r"^the training cannot be recognised later, because of=<function .*lambda.*checkpoint="
+        r"^the training cannot be recognised later, because the of <generator .* cannot be pickled "
+        r"\(TypeError: .*\); replace what cannot, or pass checkpoint=None$"
     )
     with pytest.raises(ValueError, match=message):
-        identity_of(**TRAINING | {"parameters": {"of": lambda x: x}})
+        identity_of(**TRAINING | {"parameters": {"of": (i for i in "ab")}})
+
+
+TRAINING_SCRIPT = """
+import sys
+import numpy as np
+import torch
+from visionpipe import CNNClassifier
+
+class Net(torch.nn.Module):
+    def __init__(self, *, n_channels, image_size, n_classes):
+        super().__init__()
+        self.layer = torch.nn.Linear(n_channels * image_size[0] * image_size[1], n_classes)
+
+    def forward(self, x):
+        return 1 * self.layer(x.flatten(1))
+
+if __name__ == "__main__":
+    CNNClassifier(
+        Net,
+        max_epochs=1,
+        criterion__weight=torch.tensor([0.5, 1.5]),
+        checkpoint=sys.argv[1],
+        device="cpu",
+        random_state=0,
+    ).fit(np.zeros((6, 4, 4), dtype=np.uint8), [0, 1] * 3)
+"""
+
+
+def test_an_edited_network_begins_at_the_start(tmp_path, monkeypatch):
+    script, folder = tmp_path / "script.py", tmp_path / "checkpoints"
+    monkeypatch.setattr(sys, "argv", [str(script), str(folder)])
+    for factor, n_trainings in ((1, 1), (1, 1), (2, 2)):
+        script.write_text(TRAINING_SCRIPT.replace("1 *", f"{factor} *"))
+        runpy.run_path(str(script), run_name="__main__")
+        assert len(list(folder.iterdir())) == n_trainings

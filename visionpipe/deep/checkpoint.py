@@ -10,12 +10,11 @@ import warnings
 from itertools import count
 from pathlib import Path
 
-import joblib
 import numpy as np
 import torch
-from joblib.hashing import NumpyHasher
 
 from visionpipe.files import DRAFT_SUFFIX, FileLock, appearing_whole
+from visionpipe.identity import code_in_use, describe, digest
 
 __all__ = ["CheckpointFolder", "identity_of"]
 
@@ -221,10 +220,15 @@ def _head(identity, payload):
 def identity_of(parameters, images, y, *, sample_weight=None, seed):
     """Digest of all that decides a training.
 
+    The versions of Python, of the main packages and of the kernels count too, and the source files
+    of those modules of the user's own that define classes and functions among the parameters:
+    another torch, or a network that was edited, would end with other weights.
+
     Parameters
     ----------
     parameters : dict of str to object
-        Those that decide what is learned; values are compared by what they pickle to.
+        Those that decide what is learned; values are compared as `visionpipe.identity.describe`
+        says.
     images : Images
     y : array-like of shape (n,)
     sample_weight : array-like of shape (n,) or None
@@ -252,28 +256,17 @@ def identity_of(parameters, images, y, *, sample_weight=None, seed):
     >>> identity == identity_of({"lr": 0.2}, images, [0, 1], seed=0)
     False
     """
-    described = {name: _describe(name, value) for name, value in parameters.items()}
-    arrays = images.digests(), np.asarray(y), np.asarray(sample_weight)
-    data = [joblib.hash(array) for array in arrays]
-    text = json.dumps([FORMAT_VERSION, described, data, int(seed)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-class _Hasher(NumpyHasher):
-    """joblib's, but for tensors: equal ones pickle to different bytes."""
-
-    def save(self, value):
-        if isinstance(value, torch.Tensor):
-            flat = value.detach().cpu().flatten()
-            value = str(value.dtype), tuple(value.shape), flat.view(torch.uint8).numpy()
-        super().save(value)
-
-
-def _describe(name, value):
-    try:
-        return _Hasher().hash(value)
-    except Exception as error:
-        raise ValueError(
-            f"the training cannot be recognised later, because {name}={value!r} cannot be pickled "
-            f"({type(error).__name__}: {error}); replace it, or pass checkpoint=None"
-        ) from error
+    described, origins = {}, set()
+    for name, value in parameters.items():
+        try:
+            described[name], found = describe(value)
+        except ValueError as error:
+            raise ValueError(
+                f"the training cannot be recognised later, because the {name} {error}; replace "
+                "what cannot, or pass checkpoint=None"
+            ) from error
+        origins |= found
+    weights = None if sample_weight is None else np.asarray(sample_weight)
+    data, _ = describe((images.digests(), np.asarray(y), weights, int(seed)))
+    text = json.dumps([FORMAT_VERSION, described, code_in_use(origins), data], sort_keys=True)
+    return digest(text.encode())

@@ -111,10 +111,10 @@ class CNNClassifier(
         Whether `fit` begins with the weights of the fit before, of the same classes.
     checkpoint : path-like or None, default=None
         A folder in which the state of the training is written after each epoch. The same fit, of
-        the same parameters, images, labels and `random_state`, goes on from there, and ends on a
-        CPU with the weights it would have had without the interruption; one that had ended takes
-        them from there. Each fit has a folder of its own in it, also in parallel. Callbacks begin
-        anew.
+        the same parameters, images, labels, `random_state`, versions of packages and code of the
+        user's classes, goes on from there, and ends on a CPU with the weights it would have had
+        without the interruption; one that had ended takes them from there. Each fit has a folder of
+        its own in it, also in parallel. Callbacks begin anew.
     tensorboard : path-like or None, default=None
         A folder for TensorBoard's logs, in which each fit has its own, see
         `visionpipe.deep.tensorboard.TensorBoardLog`.

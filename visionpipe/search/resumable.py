@@ -47,10 +47,11 @@ class ResumableSearch(BaseEstimator):
     (of the estimator too, the candidates, `cv`, `scoring`, ...), the content of X (of image files
     their bytes, not their names), y, what else is given to `fit`, the versions of Python, of the
     main packages and of the kernels, and the source files of those modules of your own that define
-    the estimators, metrics and functions in use. Not looked into are modules that these import,
-    classes typed into a notebook, and files that parameters name. How the search runs does not
-    decide: `n_jobs`, `pre_dispatch`, `verbose` and `refit`, and parameters of the estimator called
-    `device`, `store`, `memory`, `n_jobs` or `verbose`. Lines of other searches stay in the journal.
+    the estimators, metrics and functions in use; of classes and functions typed into a notebook
+    what they do. Not looked into are modules that these import, data in global variables of a
+    notebook, and files that parameters name. How the search runs does not decide: `n_jobs`,
+    `pre_dispatch`, `verbose` and `refit`, and parameters of the estimator called `device`, `store`,
+    `memory`, `n_jobs` or `verbose`. Lines of other searches stay in the journal.
 
     The refit on all data is not in the journal and is always done. A fit or score that raises is
     tried again. `mean_fit_time` and the like are those of the fits as they were done, without
