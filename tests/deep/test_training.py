@@ -17,6 +17,7 @@ from torch import nn
 from visionpipe.deep import pixels as pixels_module
 from visionpipe.deep.augmentation import Augmentation
 from visionpipe.deep.classifier import CNNClassifier
+from visionpipe.images import as_images
 from visionpipe.networks.softmax import SoftmaxRegression
 
 DIGITS = load_digits()
@@ -270,6 +271,29 @@ def test_training_images_are_augmented_and_others_not():
     )
 
 
+def test_alternating_mirrors_follow_the_seed_and_not_the_batches():
+    def seen(**params):
+        augmentation = Augmentation(mirror="alternating")
+        unshuffled = {"iterator_train__shuffle": False, "batch_size": 300, "max_epochs": 1}
+        fitted = quick(Recorded, augmentation=augmentation, **unshuffled | params)
+        return seen_in_training(fitted.fit(BYTES, LABELS))
+
+    assert torch.equal(seen(batch_size=70), seen())
+    assert not torch.equal(seen(random_state=1), seen())
+
+
+def test_validation_images_are_shown_as_in_prediction():
+    params = {"augmentation": Augmentation(shift=3), "crop_size": 6, "batch_size": 1000}
+    fitted = quick(Recorded, validation_fraction=0.2, max_epochs=2, **params).fit(BYTES, LABELS)
+    rows = fitted.net_.train_split.keywords["valid"]
+    centre = torch.from_numpy(BYTES[rows, 1:7, 1:7] / 255).float()
+    shown = [x for training, x in fitted.module_.seen if not training]
+    assert len(shown) == 2
+    for images in shown:
+        pixels = images[:, 0] * fitted.pixel_std_[0] + fitted.pixel_mean_[0]
+        torch.testing.assert_close(pixels, centre, rtol=1e-4, atol=1e-5)
+
+
 def test_augmentation_is_seeded_and_a_grid_parameter():
     augmentation = Augmentation(shift=1, noise=0.1, cutout=2)
     params = {"augmentation": augmentation, "max_epochs": 2}
@@ -347,6 +371,33 @@ def test_weights_of_classes_and_of_images_multiply():
     np.testing.assert_allclose(both.predict_proba(BYTES), product.predict_proba(BYTES), rtol=1e-4)
 
 
+def test_balanced_classes_count_weights_as_repeats():
+    counts = np.random.default_rng(0).integers(1, 4, 60)
+    params = {"batch_size": 1000, "optimizer": "sgd", "class_weight": "balanced"}
+    weighted = quick(**params).fit(BYTES[:60], LABELS[:60], sample_weight=counts)
+    repeated = quick(**params).fit(np.repeat(BYTES[:60], counts, 0), LABELS[:60].repeat(counts))
+    np.testing.assert_allclose(
+        weighted.predict_proba(BYTES), repeated.predict_proba(BYTES), rtol=1e-3, atol=1e-5
+    )
+
+
+def test_images_of_no_weight_are_as_good_as_absent():
+    counted = np.arange(300) % 4 > 0
+    weighted = quick("mlp").fit(BYTES, LABELS, sample_weight=counted)
+    alone = quick("mlp").fit(BYTES[counted], LABELS[counted], sample_weight=np.ones(225))
+    assert_same_weights(weighted, alone)
+
+
+def test_weights_of_validation_images_do_not_touch_the_training():
+    params = {"validation_fraction": 0.2, "optimizer": "sgd"}
+    plain = quick(**params).fit(BYTES, LABELS, sample_weight=np.ones(300))
+    weighted = np.ones(300)
+    weighted[plain.net_.train_split.keywords["valid"]] = 100.0
+    other = quick(**params).fit(BYTES, LABELS, sample_weight=weighted)
+    assert_same_weights(other, plain)
+    assert other.history_[-1, "valid_loss"] > 50 * plain.history_[-1, "valid_loss"]
+
+
 @pytest.mark.parametrize(
     ("weight", "message"),
     [
@@ -394,12 +445,12 @@ def test_partial_fit_of_everything_equals_fit_by_epochs_of_another_order():
     """The optimizer's state lives on, and each call draws a new order."""
     orders = []
     classifier = quick(Recorded, batch_size=10)
-    for _ in range(2):
+    for _ in range(3):
         classifier.partial_fit(BYTES, LABELS, classes=range(10))
         orders.append(seen_in_training(classifier))
         classifier.module_.seen.clear()
-    assert not torch.equal(*orders)
-    assert classifier.net_.optimizer_.state_dict()["state"][0]["step"] == 60
+    assert not torch.equal(orders[0], orders[1]) and not torch.equal(orders[1], orders[2])
+    assert classifier.net_.optimizer_.state_dict()["state"][0]["step"] == 90
 
 
 @pytest.mark.parametrize("ema_decay", [None, 0.9])
@@ -618,3 +669,111 @@ def test_images_that_do_not_fit_are_read_anew(monkeypatch, tmp_path):
     assert_same_weights(lazy, expected)
     with pytest.warns(UserWarning, match="anew"), pytest.raises(ValueError, match="unequal sizes"):
         quick().fit([BYTES[0], BYTES[1, 1:]] * 40, LABELS[:80] % 2)
+
+
+# ------------------------------------------------------------- what a resumed training remembers
+
+
+def interrupted_in(epoch):
+    """A callback, as a list, that breaks the training off when this epoch begins."""
+
+    class Break(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == epoch:
+                raise RuntimeError("the power failed")
+
+    return [Break()]
+
+
+@pytest.mark.parametrize("n_later", [1, 3])
+def test_a_resumed_training_remembers_its_best_epoch(tmp_path, n_later):
+    params = {"early_stopping": True, "n_iter_no_change": 4, "lr": 0.5, "max_epochs": 60}
+    expected = quick(**params).fit(BYTES, LABELS)
+    best = int(np.argmin(expected.history_[:, "valid_loss"])) + 1  # counted from 1
+    params["checkpoint"] = tmp_path
+    with pytest.raises(RuntimeError, match="the power failed"):
+        quick(**params, callbacks=interrupted_in(best + n_later)).fit(BYTES, LABELS)
+    resumed = quick(**params).fit(BYTES, LABELS)
+    assert resumed.n_iter_ == expected.n_iter_ == best + 4
+    assert_same_weights(resumed, expected)
+
+
+def test_a_resumed_training_that_diverges_at_once_keeps_what_it_had(tmp_path):
+    class Sabotage(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            net.optimizer_.param_groups[0]["lr"] = 1e38
+
+    params = {"module": "mlp", "optimizer": "sgd", "checkpoint": tmp_path}
+    with pytest.raises(RuntimeError, match="the power failed"):
+        quick(**params, callbacks=interrupted_in(3)).fit(BYTES, LABELS)
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 3, .* weights of epoch 2"):
+        resumed = quick(**params, callbacks=[Sabotage()]).fit(BYTES, LABELS)
+    assert resumed.n_iter_ == 2
+    expected = quick("mlp", optimizer="sgd", max_epochs=2).fit(BYTES, LABELS)
+    assert_same_weights(resumed, expected)
+
+
+class Tempered(nn.Module):
+    """A loss that learns, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, logits, labels):
+        return nn.functional.cross_entropy(self.scale * logits, labels)
+
+
+def test_a_resumed_training_remembers_what_its_loss_had_learned(tmp_path):
+    expected = quick(criterion=Tempered).fit(BYTES, LABELS)
+    params = {"criterion": Tempered, "checkpoint": tmp_path}
+    with pytest.raises(RuntimeError, match="the power failed"):
+        quick(**params, callbacks=interrupted_in(4)).fit(BYTES, LABELS)
+    resumed = quick(**params).fit(BYTES, LABELS)
+    assert_same_weights(resumed, expected)
+    assert torch.equal(resumed.net_.criterion_.scale, expected.net_.criterion_.scale)
+    assert abs(expected.net_.criterion_.scale.item() - 1) > 0.05
+
+
+# --------------------------------------------------------------- what is told and what is kept
+
+
+def test_history_has_the_rate_of_the_last_step():
+    fitted = quick(lr_schedule="linear", max_epochs=2, batch_size=100).fit(BYTES, LABELS)
+    expected = [0.02 * (1 - step / 6) for step in (2, 5)]
+    assert fitted.history_[:, "lr"] == pytest.approx(expected)
+
+
+def test_the_loss_of_a_step_is_that_before_it():
+    """Also of an optimizer that looks at several points, and settles at a lower one."""
+    params = {"max_epochs": 1, "batch_size": 300, "lr": 0.1}
+    losses = [
+        quick(optimizer=optimizer, **params).fit(BYTES, LABELS).history_[0, "train_loss"]
+        for optimizer in ("sgd", torch.optim.LBFGS)
+    ]
+    assert losses[0] == pytest.approx(losses[1])
+
+
+def test_a_class_of_no_weight_among_balanced_ones():
+    fitted = quick(class_weight="balanced").fit(BYTES, LABELS, sample_weight=LABELS != 3)
+    assert fitted.predict_proba(BYTES).shape == (300, 10)
+    assert fitted.score(BYTES[LABELS != 3], LABELS[LABELS != 3]) > 0.85
+
+
+def test_no_level_of_grey_rounds_to_a_deviation():
+    for level in range(256):
+        constant = torch.full((3, 1, 7, 5), level, dtype=torch.uint8)
+        _, std = pixels_module.pixel_statistics(constant)
+        assert std.tolist() == [1], level
+
+
+def test_images_read_anew_are_those_read_at_once():
+    colour = np.repeat(BYTES[4][..., None], 3, 2) / 255
+    images = as_images([*BYTES[:4], colour, *BYTES[5:8]])
+    lazy = pixels_module.LazyPixels(images, "CNNClassifier")
+    expected = pixels_module.read_all(images, "CNNClassifier")
+    assert lazy.shape == expected.shape == (8, 3, 8, 8)
+    assert lazy.dtype == expected.dtype == torch.float32
+    for rows in (slice(0, 3), slice(3, 6), torch.tensor([7, 4, 0])):
+        assert lazy[rows].dtype == torch.float32
+        assert torch.equal(lazy[rows], expected[rows])

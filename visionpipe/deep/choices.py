@@ -6,6 +6,7 @@ Each function of a parameter's name returns keyword arguments for skorch's net.
 import copy
 from functools import partial
 from inspect import signature
+from types import NoneType
 
 import torch
 from skorch.callbacks import LRScheduler
@@ -71,7 +72,13 @@ def criterion(value, weighted):
 def _look_up(parameter, value, known):
     if isinstance(value, type):
         return {parameter: value}
-    if value not in known:
+    if isinstance(value, (nn.Module, torch.optim.Optimizer)):
+        name = type(value).__name__
+        raise ValueError(
+            f"{parameter} is an instance of {name}; pass the class, {parameter}={name}, and its "
+            f"options as {parameter}__*"
+        )
+    if not isinstance(value, str) or value not in known:
         names = ", ".join(map(repr, known))
         raise ValueError(f"{parameter}={value!r} is unknown; pass a torch class or one of {names}")
     chosen, options = known[value]
@@ -92,11 +99,22 @@ def schedule(name, options):
 
 def copies_of(callbacks):
     """Copies of the user's callbacks: skorch changes them, and the next fold must not see that."""
+    _check_are_callbacks(callbacks)
     try:
         return copy.deepcopy(callbacks or [])
     except TypeError:  # one of them holds a file, a lock or a connection: let the copy share it
         pairs = (item if isinstance(item, (tuple, list)) else (None, item) for item in callbacks)
         return [copy.copy(c) if name is None else (name, copy.copy(c)) for name, c in pairs]
+
+
+def _check_are_callbacks(callbacks):
+    wanted = "callbacks must be a list of skorch callbacks, or of pairs (name, callback)"
+    if not isinstance(callbacks, (list, tuple, NoneType)):
+        raise ValueError(f"{wanted}, but got {callbacks!r}; put it into a list")
+    for item in callbacks or []:
+        callback = item[-1] if isinstance(item, (list, tuple)) and len(item) == 2 else item
+        if callback is not None and not hasattr(callback, "on_epoch_end"):
+            raise ValueError(f"{wanted}, but holds {item!r}; scikit-learn's go to set_callbacks")
 
 
 def tensorboard(directory, classes):

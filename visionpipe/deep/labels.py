@@ -1,5 +1,7 @@
 """What becomes of labels before a network sees them: numbers, weights, a held-out part."""
 
+import math
+
 import numpy as np
 import torch
 from sklearn.model_selection import StratifiedShuffleSplit
@@ -45,8 +47,9 @@ def encode(y, owner):
             "all of them numbers"
         ) from None
     if len(classes) < 2:
+        (only,) = classes.tolist()
         raise ValueError(
-            f"{owner} needs images of at least 2 classes, but y holds one class, {classes[0]!r}"
+            f"{owner} needs images of at least 2 classes, but y holds one class, {only!r}"
         )
     return classes, numbers.astype(np.int64, copy=False)
 
@@ -102,7 +105,7 @@ def weigh(images, numbers, classes, *, sample_weight, class_weight):
     Raises
     ------
     ValueError
-        If weights are negative, or all of them 0, or of classes that there are not.
+        If weights are negative or not finite, or all of them 0, or of classes that there are not.
     """
     if sample_weight is None and class_weight is None:
         return images, numbers, None
@@ -119,6 +122,11 @@ def weigh(images, numbers, classes, *, sample_weight, class_weight):
             y=classes[numbers[counted]],
             sample_weight=weights[counted],
         )
+        if not np.isfinite(of_class).all() or of_class.min() < 0:
+            raise ValueError(
+                f"class_weight={class_weight!r} holds a weight that is negative or not finite; "
+                "make all of them numbers from 0"
+            )
         weights *= of_class[numbers]
     if not weights.any():
         raise ValueError("the weights of all images are 0; at least one has to count")
@@ -143,9 +151,33 @@ def held_out(fraction, numbers, seed):
     -------
     dict of str to ndarray of int
         With keys "train" and "valid", or empty.
+
+    Raises
+    ------
+    ValueError
+        If a class has one image only, or either part fewer images than there are classes.
     """
     if fraction is None:
         return {}
+    _check_can_hold_out(fraction, numbers)
     splitter = StratifiedShuffleSplit(1, test_size=fraction, random_state=seed)
     train, valid = next(splitter.split(numbers, numbers))
     return {"train": train, "valid": valid}
+
+
+def _check_can_hold_out(fraction, numbers):
+    counts = np.bincount(numbers)
+    n_classes, n_single = np.count_nonzero(counts), np.count_nonzero(counts == 1)
+    n_valid = math.ceil(fraction * len(numbers))
+    if n_single:
+        raise ValueError(
+            f"{n_single} of the {n_classes} classes have one image only, and validation images "
+            "are drawn by class; give each class 2 images or more, or hold none out "
+            "(validation_fraction=None, early_stopping=False)"
+        )
+    if min(n_valid, len(numbers) - n_valid) < n_classes:
+        raise ValueError(
+            f"validation_fraction={fraction:g} of {len(numbers)} images leaves {n_valid} to "
+            f"validate on and {len(numbers) - n_valid} to train on, and there are {n_classes} "
+            "classes; choose it so that both parts have an image for each class"
+        )

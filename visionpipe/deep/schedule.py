@@ -59,6 +59,12 @@ def _after_warm_up(share, place, n_steps, warm_up):
 SHARES = {
     function.__name__: function for function in (cosine, exponential, linear, one_cycle, step)
 }
+_OPTIONS = {
+    "every": ("a share of the training, above 0 and up to 1", lambda part: 0 < part <= 1),
+    "gamma": ("a positive number", lambda factor: factor > 0),
+    "milestones": ("places from 0 to 1", lambda places: all(0 <= place <= 1 for place in places)),
+    "warm_up": ("a share of the training, from 0 to 1", lambda part: 0 <= part <= 1),
+}
 
 
 class Schedule(Callback):
@@ -98,10 +104,17 @@ class Schedule(Callback):
             raise ValueError(f"lr_schedule__per={self.per!r} is unknown; use 'batch' or 'epoch'")
         self.share_ = partial(SHARES[self.name], **self.options)
         try:
+            self._check_options()
             self.share_(0.0, 1)
         except TypeError as error:
             raise ValueError(f"lr_schedule={self.name!r} does not take this: {error}") from None
         return self
+
+    def _check_options(self):
+        for name, value in self.options.items():
+            wanted, holds = _OPTIONS.get(name, (None, lambda value: True))
+            if not holds(value):
+                raise ValueError(f"lr_schedule__{name}={value!r}: {name} must be {wanted}")
 
     def on_train_begin(self, net, X=None, y=None, **kwargs):
         """Note the peak of each parameter group, in its state: a training may be continued."""

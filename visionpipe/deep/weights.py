@@ -1,5 +1,7 @@
 """Copies of a network's weights: the last good ones, the best ones, their moving average."""
 
+import math
+
 import torch
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -71,7 +73,7 @@ class BestWeights:
 
     def __init__(self, patience):
         self.patience = patience
-        self.loss, self.epoch, self.weights = float("inf"), 0, None
+        self.loss, self.epoch, self.weights = math.inf, 0, None
 
     def update(self, module, loss, epoch):
         """Compare an epoch, counted from 1, with the best so far.
@@ -81,6 +83,8 @@ class BestWeights:
         bool
             Whether to stop.
         """
+        if math.isnan(loss):
+            loss = math.inf  # nothing would ever be less than it
         if loss < self.loss or self.weights is None:
             self.loss, self.epoch, self.weights = loss, epoch, copy_of(module)
         return epoch - self.epoch >= self.patience
