@@ -62,6 +62,10 @@ def _resolve(device):
         resolved = torch.device(device)
     except (RuntimeError, TypeError):
         raise ValueError(f"device={device!r} is unknown; use 'auto', 'cpu' or 'cuda'") from None
+    if resolved.type not in ("cpu", "cuda", "mps"):
+        raise ValueError(f"device={device!r} is unknown; use 'auto', 'cpu' or 'cuda'")
+    if resolved.type == "mps" and not torch.backends.mps.is_available():
+        raise ValueError(f"device={device!r} was asked for, but this is no Apple GPU; use 'auto'")
     if resolved.type == "cuda" and (resolved.index or 0) not in range(torch.cuda.device_count()):
         raise ValueError(
             f"device={device!r} was asked for, but torch sees {torch.cuda.device_count()} CUDA "

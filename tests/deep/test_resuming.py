@@ -254,6 +254,12 @@ def test_a_folder_that_cannot_be_used(tmp_path):
         classifier(tmp_path / "file").fit(BYTES, LABELS)
 
 
+def test_a_folder_at_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    classifier("~/states", max_epochs=1).fit(BYTES, LABELS)
+    assert len(list((tmp_path / "states").iterdir())) == 1
+
+
 def test_warm_starts_are_told_apart(tmp_path):
     warm = classifier(tmp_path, warm_start=True, max_epochs=2)
     first = warm.fit(BYTES, LABELS).history_[:, "train_loss"]

@@ -478,9 +478,31 @@ def test_partial_fit_after_fit_has_no_plan_of_that_any_more():
     assert classifier.history_[-1, "lr"] == 0.002
 
 
+def test_weights_may_come_and_go_between_calls_of_partial_fit():
+    few = np.where(LABELS == 0, 1.0, 1e-3)
+    params = {"optimizer": "sgd", "batch_size": 300}
+    unweighted_first = quick(**params).partial_fit(BYTES, LABELS, classes=range(10))
+    ones_first = quick(**params).partial_fit(BYTES, LABELS, range(10), np.ones(300))
+    for one in (unweighted_first, ones_first):
+        one.partial_fit(BYTES, LABELS, sample_weight=few).partial_fit(BYTES, LABELS)
+    np.testing.assert_allclose(
+        unweighted_first.predict_proba(BYTES), ones_first.predict_proba(BYTES), rtol=1e-4
+    )
+
+
+def test_partial_fit_hears_of_another_batch_size():
+    classifier = quick().partial_fit(BYTES, LABELS, classes=range(10))
+    classifier.set_params(batch_size=100).partial_fit(BYTES, LABELS)
+    assert classifier.history_[-1, "train_batch_count"] == 3
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (
+            lambda c: c.set_params(class_weight="balanced").partial_fit(BYTES, LABELS, range(10)),
+            "partial_fit does not support class_weight='balanced'",
+        ),
         (lambda c: c.partial_fit(BYTES, LABELS), "classes must be passed on the first call"),
         (lambda c: c.partial_fit(BYTES, LABELS, classes=[3]), "holds one class; pass at least 2"),
         (lambda c: c.partial_fit(BYTES, LABELS, classes=[0, 1]), r"labels \[2 3.* not among"),
@@ -519,6 +541,16 @@ def test_warm_start():
 
 
 # ----------------------------------------------------------------------------- scores, bad input
+
+
+@pytest.mark.parametrize("change", ["images", "module"])
+def test_warm_start_with_another_network(change):
+    warm = quick(warm_start=True).fit(BYTES, LABELS)
+    images = BYTES if change == "module" else np.kron(BYTES, np.ones((2, 2), dtype=np.uint8))
+    if change == "module":
+        warm.set_params(module="mlp")
+    with pytest.raises(ValueError, match="warm_start=True cannot go on .*; set warm_start=False"):
+        warm.fit(images, LABELS)
 
 
 def test_top_k_score():
@@ -562,6 +594,22 @@ class Hungry(SoftmaxRegression):
         if len(x) > 20:
             raise self.error
         return super().forward(x)
+
+
+def test_partial_fit_after_a_divergence():
+    class Sabotage(Callback):
+        def on_epoch_begin(self, net, **kwargs):
+            if len(net.history) == 2:
+                net.optimizer_.param_groups[0]["lr"] = 1e38
+
+    params = {"optimizer": "sgd", "ema_decay": 0.9, "callbacks": [Sabotage()]}
+    diverging = quick("mlp", **params).partial_fit(BYTES, LABELS, classes=range(10))
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 2"):
+        diverging.partial_fit(BYTES, LABELS)
+    assert len(diverging.history_[:, "train_loss"]) == 1
+    diverging.net_.callbacks_ = [c for c in diverging.net_.callbacks_ if c[0] != "Sabotage"]
+    diverging.partial_fit(BYTES, LABELS)
+    assert all(value.isfinite().all() for value in weights(diverging).values())
 
 
 @pytest.mark.parametrize(
@@ -620,6 +668,17 @@ def test_images_too_small_for_the_users_network():
         ({"tta": "flip"}, "tta='flip' is unknown"),
         ({"tta": "ten_crops"}, "tta='ten_crops' needs crop_size"),
         ({"crop_size": 9}, r"crop_size=9\): crop_size must be no larger than the images, \(8, 8\)"),
+        ({"crop_size": 6.0}, "crop_size must be None, a positive int, or a pair"),
+        ({"crop_size": True}, "crop_size must be None, a positive int, or a pair"),
+        ({"early_stopping": "no"}, "early_stopping must be one of False, True"),
+        ({"warm_start": "no"}, "warm_start must be one of False, True"),
+        ({"checkpoint": 3}, "checkpoint must be None or the path of a folder"),
+        ({"tensorboard": ""}, "tensorboard must be None or the path of a folder"),
+        ({"criterion__reduction": "sum"}, "criterion__reduction is for CNNClassifier to choose"),
+        ({"weight_decay": 0.1, "optimizer__weight_decay": 0.2}, "are both set; set one"),
+        ({"callbacks__stopp__patience": 3}, "callbacks__stopp__patience is a parameter of no"),
+        ({"device": "meta"}, "device='meta' is unknown"),
+        ({"device": "mps"}, "device='mps' was asked for"),
         ({"crop_size": (4, 0)}, "crop_size must be None, a positive int, or a pair"),
     ],
 )
@@ -629,6 +688,29 @@ def test_bad_parameters(params, message):
         classifier.fit(BYTES, LABELS)
     with pytest.raises(NotFittedError):
         classifier.predict(BYTES)
+
+
+def test_a_module_that_returns_a_pair():
+    class Pair(SoftmaxRegression):
+        def forward(self, x):
+            return super().forward(x), 1
+
+    with pytest.raises(ValueError, match=r"Pair returned tuple for 32 images of 10 .*\(32, 10\)"):
+        quick(Pair).fit(BYTES, LABELS)
+
+
+def test_options_of_no_augmentation():
+    with pytest.raises(ValueError, match="augmentation__shift cannot be set while augmentation is"):
+        quick().set_params(augmentation__shift=3)
+    both = quick().set_params(augmentation=Augmentation(), augmentation__shift=3)
+    assert both.augmentation.shift == 3
+
+
+def test_an_optimizer_of_the_users_sees_weights_as_they_usually_are():
+    """torch's LBFGS takes views of them, which fail with the channels last."""
+    images = np.kron(BYTES[:50], np.ones((4, 4), dtype=np.uint8))
+    fitted = quick("lenet", optimizer=torch.optim.LBFGS, lr=0.1, max_epochs=1)
+    assert np.isfinite(fitted.fit(images, LABELS[:50]).predict_proba(images)).all()
 
 
 # --------------------------------------------------------------- networks that look at the images

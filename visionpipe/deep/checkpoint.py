@@ -68,7 +68,7 @@ class CheckpointFolder:
     """
 
     def __init__(self, directory, identity):
-        self.directory, self.identity = Path(directory), identity
+        self.directory, self.identity = Path(directory).expanduser(), identity
         self._lock, self._has_warned = None, False
 
     def __enter__(self):

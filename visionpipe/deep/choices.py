@@ -60,13 +60,19 @@ def criterion(value, weighted):
     """
     options = _look_up("criterion", value, _CRITERIA)
     if weighted:
-        if "reduction" not in signature(options["criterion"]).parameters:
+        if not can_be_weighted(value):
             raise ValueError(
                 f"class_weight and sample_weight need a loss for each image, and criterion="
                 f"{options['criterion'].__name__} takes no reduction='none'"
             )
         options["criterion__reduction"] = "none"
     return options
+
+
+def can_be_weighted(criterion):
+    """Whether a loss, by its name or a class, can return one number for each image."""
+    chosen = _look_up("criterion", criterion, _CRITERIA)["criterion"]
+    return "reduction" in signature(chosen).parameters
 
 
 def _look_up(parameter, value, known):
@@ -134,17 +140,26 @@ def tensorboard(directory, classes):
     return [("tensorboard", TensorBoardLog(directory, classes))]
 
 
-def check_callbacks(initialised, lr_schedule, validates):
+def check_callbacks(initialised, prefixed, lr_schedule, validates):
     """Raise a ValueError if callbacks want what this training will not give them.
 
     Parameters
     ----------
     initialised : list of (name, callback)
         Of skorch's net.
+    prefixed : iterable of str
+        Names of parameters, of which those of callbacks have to be of one that there is.
     lr_schedule : str or None
     validates : bool
         Whether there are validation images.
     """
+    names = [name for name, _ in initialised]
+    for parameter in prefixed:
+        prefix, _, rest = parameter.partition("__")
+        if prefix == "callbacks" and rest.partition("__")[0] not in names:
+            raise ValueError(
+                f"{parameter} is a parameter of no callback; their names are {', '.join(names)}"
+            )
     for _, callback in initialised:
         if lr_schedule not in (None, "constant") and isinstance(callback, LRScheduler):
             raise ValueError(

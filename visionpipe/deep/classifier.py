@@ -122,7 +122,8 @@ class CNNClassifier(
         Each fit works on copies. Callbacks of scikit-learn go to `set_callbacks`, see Notes.
     channels_last : bool or "auto", default="auto"
         Whether a pixel's channels lie side by side in memory, which makes convolutions faster, but
-        not every class can do with it (``x.view`` fails); "auto" has it so for networks by name.
+        not every class can do with it (``x.view`` fails); "auto" has it so for networks and
+        optimizers by name.
     precision : {"auto", "float32", "bfloat16"}, default="auto"
         Of the network's arithmetic; weights stay float32. "auto" is bfloat16, where torch deems
         that safe, on GPUs that have it, else float32.
@@ -132,7 +133,8 @@ class CNNClassifier(
     random_state : int, RandomState or None, default=None
         Draws the weights, the order of images, dropout, augmentation and the validation images. An
         int gives the same network to the last bit on one machine's CPU with the same number of
-        threads. None draws a seed from numpy's global generator, as everywhere in scikit-learn;
+        threads; not so fits that run in several threads of one process, which draw from one
+        generator. None draws a seed from numpy's global generator, as everywhere in scikit-learn;
         torch's is left alone always.
     verbose : int, default=0
         1 prints a line for each epoch.
@@ -255,6 +257,28 @@ class CNNClassifier(
         self.verbose = verbose
         self._assign_prefixed(module__options)
 
+    def set_params(self, **params):
+        """Set parameters by name, those with a prefix included, whether set before or not.
+
+        Parameters
+        ----------
+        **params
+            See the class.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If there is no such parameter, or it is one of an `augmentation` that is None.
+        """
+        ours = [name for name in params if name.startswith("augmentation__")]
+        if ours and params.get("augmentation", self.augmentation) is None:
+            raise ValueError(f"{ours[0]} cannot be set while augmentation is None; set that first")
+        return super().set_params(**params)
+
     # ------------------------------------------------------------------------------- training
 
     @with_callbacks
@@ -316,7 +340,7 @@ class CNNClassifier(
             with seeded(seed, options["device"]):
                 net = self._make_net(options, seed, pixels, weights, split)
                 if earlier is not None:
-                    net.module_.load_state_dict(earlier)
+                    _load_earlier(net.module_, earlier)
                 net.train(
                     pixels,
                     torch.from_numpy(numbers),
@@ -334,7 +358,8 @@ class CNNClassifier(
         """Train for one more epoch, on some of the images.
 
         The learning rate is `lr`: no schedule knows how many calls will follow. Pixels are
-        standardised by what the first call saw.
+        standardised by what the first call saw, and of the parameters, later calls take notice of
+        `lr` and `batch_size` alone. Nothing is held out, and no checkpoint is written.
 
         Parameters
         ----------
@@ -355,12 +380,18 @@ class CNNClassifier(
         ------
         ValueError
             As in `fit`; or if `classes` lack or differ from those of the first call, or
-            `early_stopping` is set, which would need to know all images.
+            `early_stopping` or balanced classes are asked for, which take all images at once.
         """
         owner = type(self).__name__
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True; use fit")
-        options = self._net_options(sample_weight is not None, lr_schedule=None)
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "partial_fit does not support class_weight='balanced', for which all labels have "
+                "to be known; pass a dict of weights"
+            )
+        weighted = sample_weight is not None or choices.can_be_weighted(self.criterion)
+        options = self._net_options(weighted, lr_schedule=None)
         images = as_images(X, owner=owner)
         is_first = labels.check_classes(self, classes) or not hasattr(self, "net_")
         numbers = labels.numbers_among(self.classes_, y, owner)
@@ -405,6 +436,7 @@ class CNNClassifier(
         ):
             if net.lr != self.lr:
                 net.set_params(lr=self.lr)
+            net.set_params(batch_size=self.batch_size)
             return net
         fresh = self._initialized(options, seed, {})
         fresh.module_.load_state_dict(net.module_.state_dict())
@@ -523,7 +555,9 @@ class CNNClassifier(
             crop_size=crop_size,
             autocast=choices.computes_in_bfloat16(self.precision, device),
             channels_last=(
-                isinstance(self.module, str) if self.channels_last == "auto" else self.channels_last
+                isinstance(self.module, str) and isinstance(self.optimizer, str)
+                if self.channels_last == "auto"
+                else self.channels_last
             ),
             training=TrainingOptions(
                 seed=seed,
@@ -539,7 +573,9 @@ class CNNClassifier(
             train_split=partial(split_at, **split) if split else None,
             **{**options, "callbacks": [*logs, *options["callbacks"]]},
         ).initialize()
-        choices.check_callbacks(net.callbacks_, self.lr_schedule, validates=bool(split))
+        choices.check_callbacks(
+            net.callbacks_, self._prefixed, self.lr_schedule, validates=bool(split)
+        )
         return net
 
     # ----------------------------------------------------------------------------- prediction
@@ -657,6 +693,16 @@ class CNNClassifier(
     def _of_a_copy(self, net):
         """Attributes of a copy that predicts as the net would now, however it is trained on."""
         return {"net_": self._rebuild(strip(net)), "n_iter_": len(net.history)}
+
+
+def _load_earlier(module, weights):
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(
+            "warm_start=True cannot go on with weights of another network "
+            f"({' '.join(str(error).split())}); set warm_start=False"
+        ) from None
 
 
 def _as_images_again(pixels):

@@ -89,16 +89,17 @@ class TensorNet(NeuralNetClassifier):
         x = self.as_seen(x)
         if self.autocast_:
             with torch.autocast(self.device.type, torch.bfloat16):
-                logits = self.module_(x, **fit_params).float()
+                logits = self.module_(x, **fit_params)
         else:
             logits = self.module_(x, **fit_params)
-        if logits.shape != (len(x), len(self.classes)):
+        shape = getattr(logits, "shape", None)
+        if shape != (len(x), len(self.classes)):
+            got = type(logits).__name__ if shape is None else f"logits of shape {tuple(shape)}"
             raise ValueError(
-                f"{type(self.module_).__name__} returned logits of shape {tuple(logits.shape)} for "
-                f"{len(x)} images of {len(self.classes)} classes; wanted "
-                f"{(len(x), len(self.classes))}"
+                f"{type(self.module_).__name__} returned {got} for {len(x)} images of "
+                f"{len(self.classes)} classes; wanted {(len(x), len(self.classes))}"
             )
-        return logits
+        return logits.float()
 
     def as_seen(self, x):
         """Images (b, c, h, w) as the network sees them: their centre, of mean 0 and deviation 1."""

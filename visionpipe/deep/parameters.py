@@ -1,5 +1,6 @@
 """Whether CNNClassifier's parameters make sense, seen before anything is read."""
 
+import os
 from numbers import Integral, Real
 
 import numpy as np
@@ -36,13 +37,37 @@ def check(classifier):
         if getattr(classifier, name) is not None:
             _require(classifier, name, kind, f"None or {wanted}", holds)
     check_choice(
-        classifier, channels_last=("auto", True, False), precision=("auto", "float32", "bfloat16")
+        classifier,
+        early_stopping=(False, True),
+        warm_start=(False, True),
+        channels_last=("auto", True, False),
+        precision=("auto", "float32", "bfloat16"),
     )
+    for name in ("checkpoint", "tensorboard"):
+        folder = getattr(classifier, name)
+        if folder is not None and (not isinstance(folder, (str, os.PathLike)) or not str(folder)):
+            refuse(classifier, name, "None or the path of a folder")
+    _check_prefixed(classifier)
     if classifier.augmentation is not None:
         if not isinstance(classifier.augmentation, Augmentation):
             refuse(classifier, "augmentation", "None or an Augmentation")
         classifier.augmentation.check()
     check_tta(classifier.tta, crop_size_of(classifier))
+
+
+def _check_prefixed(classifier):
+    """Refuse options that two parameters, or the classifier itself, would decide."""
+    options = classifier.get_params(deep=False)
+    if "criterion__reduction" in options:
+        raise ValueError(
+            "criterion__reduction is for CNNClassifier to choose, which weights images and takes "
+            "the mean; leave it out"
+        )
+    if classifier.weight_decay is not None and "optimizer__weight_decay" in options:
+        raise ValueError(
+            "weight_decay, of filters and matrices, and optimizer__weight_decay, of all weights, "
+            "are both set; set one of them"
+        )
 
 
 def _require(classifier, name, kind, wanted, holds):
@@ -56,7 +81,11 @@ def crop_size_of(classifier):
     size = classifier.crop_size
     if size is None:
         return None
-    pair = (size, size) if isinstance(size, Integral) else tuple(size)
-    if len(pair) != 2 or not all(isinstance(n, Integral) and n >= 1 for n in pair):
+    pair = (size, size) if np.ndim(size) == 0 else tuple(size)
+    if len(pair) != 2 or not all(map(_is_length, pair)):
         refuse(classifier, "crop_size", "None, a positive int, or a pair of them")
     return tuple(map(int, pair))
+
+
+def _is_length(value):
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1

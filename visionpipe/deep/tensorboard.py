@@ -70,7 +70,7 @@ class TensorBoardLog(Callback):
         """Open the files, and draw the network."""
         writer_class = import_summary_writer(type(self).__name__)
         self._close()
-        self.run_directory_ = _new_run(Path(self.directory))
+        self.run_directory_ = _new_run(Path(self.directory).expanduser())
         self.writer_ = writer_class(str(self.run_directory_))
         self.last_epoch_ = len(net.history)
         self._write_graph(net, X)

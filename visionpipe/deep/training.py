@@ -298,8 +298,10 @@ class TrainingNet(TensorNet):
     def _loss(self, logits, labels, weights):
         if isinstance(self.criterion_, nn.NLLLoss):
             logits = logits.log_softmax(1)
-        loss = self.criterion_(logits, labels)
-        return loss if weights is None else (loss * weights).mean()
+        loss = self.criterion_(logits, labels)  # (b,) or a single number
+        if weights is not None:
+            loss = loss * weights
+        return loss.mean() if loss.ndim else loss
 
     def _check_finite(self, losses, rates):
         where = f"epoch {len(self.history)}"
@@ -320,8 +322,9 @@ class TrainingNet(TensorNet):
         if self.last_good_ is None:
             raise error
         self.module_.load_state_dict(self.last_good_)
-        self.average_ = None  # it has taken part
-        self.history = self.history[:-1]
+        self.average_ = None  # it has taken part, as has the optimizer's memory
+        self.initialize_optimizer()
+        self.history.pop()
         warnings.warn(
             f"{error}; the network has the weights of epoch {len(self.history)}",
             ConvergenceWarning,
