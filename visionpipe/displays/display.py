@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from visionpipe.images import as_images
+from visionpipe.inspection.parts import flat_steps
 
 __all__ = [
     "draw_image",
@@ -35,7 +36,7 @@ def steps_up_to(estimator, kinds, *, owner, wanted):
     ValueError
         If there is none of these kinds.
     """
-    steps = _flat_steps(estimator)
+    steps = flat_steps(estimator)
     for position, step in enumerate(steps):
         if isinstance(step, kinds):
             return steps[: position + 1]
@@ -43,13 +44,6 @@ def steps_up_to(estimator, kinds, *, owner, wanted):
     if isinstance(estimator, Pipeline):
         got += " of " + ", ".join(type(step).__name__ for step in steps)
     raise ValueError(f"{owner} got a {got}; wanted {wanted}, or a Pipeline that contains one")
-
-
-def _flat_steps(estimator):
-    if not isinstance(estimator, Pipeline):
-        return [estimator]
-    used = [step for _, step in estimator.steps if step not in (None, "passthrough")]
-    return [inner for step in used for inner in _flat_steps(step)]
 
 
 def transform_images(steps, X, *, owner):

@@ -5,7 +5,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from visionpipe.deep.classifier import CNNClassifier
 
-__all__ = ["best_of", "ends_in_network", "split_at_network"]
+__all__ = ["best_of", "ends_in_network", "flat_steps", "split_at_network"]
 
 
 def best_of(estimator):
@@ -25,7 +25,7 @@ def ends_in_network(estimator):
     -------
     bool
     """
-    return isinstance(_flat_steps(best_of(estimator))[-1], CNNClassifier)
+    return isinstance(flat_steps(best_of(estimator))[-1], CNNClassifier)
 
 
 def split_at_network(estimator, *, owner):
@@ -50,7 +50,7 @@ def split_at_network(estimator, *, owner):
     NotFittedError
         If it is not fitted.
     """
-    *steps, network = _flat_steps(best_of(estimator))
+    *steps, network = flat_steps(best_of(estimator))
     if not isinstance(network, CNNClassifier):
         got = type(estimator).__name__
         if steps:
@@ -63,8 +63,9 @@ def split_at_network(estimator, *, owner):
     return steps, network
 
 
-def _flat_steps(estimator):
+def flat_steps(estimator):
+    """Steps of a Pipeline, and of those in it, one after the other; or the estimator alone."""
     if not isinstance(estimator, Pipeline):
         return [estimator]
     used = [step for _, step in estimator.steps if step not in (None, "passthrough")]
-    return [inner for step in used for inner in _flat_steps(step)]
+    return [inner for step in used for inner in flat_steps(step)]
