@@ -251,7 +251,9 @@ def test_the_progress_bar_prints_and_history_keeps_its_names(capsys, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "callbacks", [EarlyStopping(monitor="train_loss"), "disable", [3], [("a", "b")]], ids=str
+    "callbacks",
+    [EarlyStopping(monitor="train_loss"), "disable", [3], [("a", "b")]],
+    ids=["bare", "word", "number", "pair"],
 )
 def test_what_is_not_a_list_of_callbacks(callbacks):
     with pytest.raises(ValueError, match="callbacks must be a list of skorch callbacks"):
