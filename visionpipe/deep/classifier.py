@@ -390,7 +390,7 @@ class CNNClassifier(
                 "to be known; pass a dict of weights"
             )
         weighted = sample_weight is not None or choices.can_be_weighted(self.criterion)
-        options = self._net_options(weighted, lr_schedule=None)
+        options = self._net_options(weighted, is_planned=False)
         images = as_images(X, owner=owner)
         is_first = labels.check_classes(self, classes) or not hasattr(self, "net_")
         numbers = labels.numbers_among(self.classes_, y, owner)
@@ -488,15 +488,17 @@ class CNNClassifier(
             return None
         return state
 
-    def _net_options(self, weighted, **replaced):
-        """Arguments of skorch's net that the images have no say in, checked."""
+    def _net_options(self, weighted, is_planned=True):
+        """Arguments of skorch's net that the images have no say in, checked.
+
+        Without a plan, which knows the number of epochs, there is no learning-rate schedule.
+        """
         parameters.check(self)
         schedule_options = {
             name.removeprefix("lr_schedule__"): value
             for name, value in self._prefixed.items()
             if name.startswith("lr_schedule__")
         }
-        lr_schedule = replaced.get("lr_schedule", self.lr_schedule)
         schedule = choices.schedule(self.lr_schedule, schedule_options)
         choices.tensorboard(self.tensorboard, classes=None)
         options = {
@@ -504,7 +506,7 @@ class CNNClassifier(
             **choices.optimizer(self.optimizer),
             **choices.criterion(self.criterion, weighted or self.class_weight is not None),
             "callbacks": [
-                *(schedule if lr_schedule is not None else []),
+                *(schedule if is_planned else []),
                 *choices.copies_of(self.callbacks),
             ],
             "max_epochs": self.max_epochs,
@@ -537,7 +539,9 @@ class CNNClassifier(
 
     def _build_module(self, options, image_size):
         """A module for images of a size, as skorch will build it."""
-        own = {n.removeprefix("module__"): v for n, v in options.items() if "module__" in n}
+        own = {
+            n.removeprefix("module__"): v for n, v in options.items() if n.startswith("module__")
+        }
         arguments = {"n_channels": self.image_shape_in_[2], "n_classes": len(self.classes_)}
         return options["module"](**{**arguments, "image_size": image_size, **own})
 
