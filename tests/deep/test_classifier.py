@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, StratifiedShuffleSplit
 from sklearn.pipeline import Pipeline
 from sklearn.utils import get_tags
+from small_networks import SMALL_NETWORKS
 from torch import nn
 
 from visionpipe import networks
@@ -63,7 +64,7 @@ def test_lenet_learns_digits():
     assert lenet.score(images[test], DIGITS.target[test]) > 0.975
 
 
-@pytest.mark.parametrize("module", networks.names())
+@pytest.mark.parametrize("module", SMALL_NETWORKS)
 def test_every_network_by_name(module):
     images = np.kron(BYTES[:60], np.ones((3, 3), dtype=np.uint8))  # (60, 24, 24)
     classifier = quick(module, max_epochs=2, lr=0.002).fit(images, LABELS[:60])

@@ -5,15 +5,18 @@ import sys
 
 import pytest
 import torch
+from small_networks import SMALL_NETWORKS
 from torch import nn
 
 from visionpipe import networks
+from visionpipe.networks.dry_run import dry_run
 
 SIZES = {
     "airbench": (32, 32),
     "cifarnet": (24, 24),
     "lenet": (32, 32),
     "mlp": (28, 28),
+    "resnet20": (32, 32),
     "small_cnn": (28, 28),
     "softmax": (28, 28),
 }
@@ -34,8 +37,47 @@ def n_parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def test_this_file_knows_every_network():
-    assert networks.names() == sorted(SIZES)
+def test_this_file_knows_every_small_network():
+    assert sorted(SIZES) == SMALL_NETWORKS
+
+
+@pytest.mark.parametrize("name", sorted({*networks.names()} - {*SMALL_NETWORKS}))
+@pytest.mark.parametrize("image_size", [(64, 64), (32, 48)])
+def test_large_networks_without_memory_or_time(name, image_size):
+    def build():
+        return make(name, 3, image_size, n_classes=7)
+
+    _, calls, error = dry_run(build, (*image_size, 3))
+    assert error is None and len(calls) > 20
+    with torch.device("meta"):
+        assert build()(torch.empty(2, 3, *image_size)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "n_classes", "expected"),
+    [
+        ("resnet18", 224, 1000, 11_689_512),
+        ("resnet34", 224, 1000, 21_797_672),
+        ("resnet50", 224, 1000, 25_557_032),
+        ("resnet101", 224, 1000, 44_549_160),
+        ("resnet152", 224, 1000, 60_192_808),
+        ("se_resnet50", 224, 1000, 28_088_024),
+        ("resnet20", 32, 10, 269_722),
+        ("resnet32", 32, 10, 464_154),
+        ("resnet44", 32, 10, 658_586),
+        ("resnet56", 32, 10, 853_018),
+        ("resnet110", 32, 10, 1_727_962),
+        ("vgg11", 224, 1000, 132_863_336),
+        ("vgg11_lrn", 224, 1000, 132_863_336),
+        ("vgg13", 224, 1000, 133_047_848),
+        ("vgg16c", 224, 1000, 133_638_952),
+        ("vgg16", 224, 1000, 138_357_544),
+        ("vgg19", 224, 1000, 143_667_240),
+    ],
+)
+def test_parameter_count_of_large_networks(name, side, n_classes, expected):
+    with torch.device("meta"):
+        assert n_parameters(make(name, 3, (side, side), n_classes)) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,7 +101,7 @@ def test_parameter_count(name, n_channels, image_size, expected):
     assert n_parameters(make(name, n_channels, image_size)) == expected
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", SMALL_NETWORKS)
 @pytest.mark.parametrize("n_channels", [1, 3])
 @pytest.mark.parametrize("beyond_least", [(0, 0), (1, 8), (32, 30), (46, 63)])
 def test_logits_and_gradients_from_the_least_size_up(name, n_channels, beyond_least):
@@ -72,7 +114,7 @@ def test_logits_and_gradients_from_the_least_size_up(name, n_channels, beyond_le
         assert parameter.grad is not None and parameter.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", SMALL_NETWORKS)
 def test_images_that_are_too_small(name):
     least = LEAST.get(name, 1)
     message = rf"got images of {least - 1}x50 pixels .* takes {least}x{least} or larger"
@@ -91,7 +133,7 @@ def test_the_layer_that_images_are_too_small_for(image_size, layer):
         make("small_cnn", image_size=image_size)
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", SMALL_NETWORKS)
 def test_loss_falls_on_a_small_batch(name):
     torch.manual_seed(0)
     network = make(name, n_channels=3, image_size=(12, 12), n_classes=4)
@@ -107,7 +149,7 @@ def test_loss_falls_on_a_small_batch(name):
     assert losses[-1] < 0.2 * losses[0]
 
 
-@pytest.mark.parametrize("name", networks.names())
+@pytest.mark.parametrize("name", sorted({*SMALL_NETWORKS} - {"resnet20"}))  # it pools over all
 def test_other_image_sizes_than_announced_fail(name):
     with pytest.raises(RuntimeError):
         make(name, image_size=(40, 40))(torch.rand(2, 1, 60, 60))

@@ -10,15 +10,24 @@ from importlib import import_module
 
 __all__ = ["create", "names"]
 
-# What `create` and `CNNClassifier(module=...)` call a network -> its file and its class. A file is
-# imported when its network is first asked for.
+# What `create` and `CNNClassifier(module=...)` call a network -> its file, its class, and options
+# of the class. A file is imported when its network is first asked for.
 _NETWORKS = {
-    "airbench": ("airbench", "Airbench"),
-    "cifarnet": ("cifarnet", "CifarNet"),
-    "lenet": ("lenet", "LeNet5"),
-    "mlp": ("mlp", "MLP"),
-    "small_cnn": ("small_cnn", "SmallCNN"),
-    "softmax": ("softmax", "SoftmaxRegression"),
+    "airbench": ("airbench", "Airbench", {}),
+    "cifarnet": ("cifarnet", "CifarNet", {}),
+    "lenet": ("lenet", "LeNet5", {}),
+    "mlp": ("mlp", "MLP", {}),
+    **{f"resnet{d}": ("resnet", "CifarResNet", {"depth": d}) for d in (20, 32, 44, 56, 110)},
+    **{f"resnet{d}": ("resnet", "ResNet", {"depth": d}) for d in (18, 34, 50, 101, 152)},
+    "se_resnet50": ("resnet", "ResNet", {"depth": 50, "squeeze": 16}),
+    "small_cnn": ("small_cnn", "SmallCNN", {}),
+    "softmax": ("softmax", "SoftmaxRegression", {}),
+    "vgg11": ("vgg", "VGG", {"configuration": "A"}),
+    "vgg11_lrn": ("vgg", "VGG", {"configuration": "A-LRN"}),
+    "vgg13": ("vgg", "VGG", {"configuration": "B"}),
+    "vgg16": ("vgg", "VGG", {"configuration": "D"}),
+    "vgg16c": ("vgg", "VGG", {"configuration": "C"}),
+    "vgg19": ("vgg", "VGG", {"configuration": "E"}),
 }
 
 
@@ -32,8 +41,8 @@ def names():
     Examples
     --------
     >>> from visionpipe import networks
-    >>> networks.names()
-    ['airbench', 'cifarnet', 'lenet', 'mlp', 'small_cnn', 'softmax']
+    >>> [name for name in networks.names() if name.startswith("vgg")]
+    ['vgg11', 'vgg11_lrn', 'vgg13', 'vgg16', 'vgg16c', 'vgg19']
     """
     return sorted(_NETWORKS)
 
@@ -73,6 +82,8 @@ def create(name, *, n_channels, image_size, n_classes, **options):
     """
     if name not in _NETWORKS:
         raise ValueError(f"no network is named {name!r}; known are {', '.join(names())}")
-    file, class_name = _NETWORKS[name]
+    file, class_name, own = _NETWORKS[name]
     network = getattr(import_module(f"{__name__}.{file}"), class_name)
-    return network(n_channels=n_channels, image_size=image_size, n_classes=n_classes, **options)
+    return network(
+        n_channels=n_channels, image_size=image_size, n_classes=n_classes, **{**own, **options}
+    )
