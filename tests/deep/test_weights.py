@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from visionpipe.deep.weights import BestWeights, MovingAverage
+from visionpipe.deep.weights import BestWeights, MovingAverage, copy_of
 
 
 def with_weight(value):
@@ -17,7 +17,7 @@ def with_weight(value):
 def stops(best, losses, first=1):
     """Whether to stop after each epoch; the weight in epoch n is n."""
     epochs = enumerate(losses, start=first)
-    return [best.update(with_weight(epoch), loss, epoch) for epoch, loss in epochs]
+    return [best.update(copy_of(with_weight(epoch)), loss, epoch) for epoch, loss in epochs]
 
 
 NAN, INF = float("nan"), float("inf")

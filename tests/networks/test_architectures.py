@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from small_networks import shapes
 from torch import nn
 
 from visionpipe.networks.cifarnet import CifarNet
@@ -10,15 +11,6 @@ from visionpipe.networks.lenet import LeNet5
 from visionpipe.networks.mlp import MLP
 from visionpipe.networks.small_cnn import SmallCNN
 from visionpipe.networks.softmax import SoftmaxRegression
-
-
-def shapes(network, images):
-    """Output shape of each layer, by name."""
-    found = {}
-    for name, layer in network.named_children():
-        images = layer(images)
-        found[name] = tuple(images.shape[1:])
-    return found
 
 
 def test_softmax_is_a_matrix_product():

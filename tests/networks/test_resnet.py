@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from small_networks import shapes
 from torch import nn
 
 from visionpipe.networks.resnet import CifarResNet, ResNet, SqueezeExcitation
@@ -16,15 +17,6 @@ def make(network=CifarResNet, n_channels=3, image_size=(32, 32), n_classes=10, *
 
 def n_parameters(module):
     return sum(parameter.numel() for parameter in module.parameters())
-
-
-def shapes(network, images):
-    """Output shape of each layer, by name."""
-    found = {}
-    for name, layer in network.named_children():
-        images = layer(images)
-        found[name] = tuple(images.shape[1:])
-    return found
 
 
 def with_random_normalisation(network):

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import Subset
 
+from visionpipe.deep.batches import Batches
 from visionpipe.networks.dry_run import in_eval_mode
 
 LOOKED_AT = 4096
@@ -71,10 +71,9 @@ def find_mistakes(net, dataset, looked_at=LOOKED_AT, shown=SHOWN):
 
 def _rows(dataset):
     """Images and class numbers of a data set, and which of them belong to it."""
-    if isinstance(dataset, Subset):
-        rows, dataset = torch.as_tensor(np.asarray(dataset.indices)), dataset.dataset
-        return dataset.X, dataset.y, rows
-    return dataset.X, dataset.y, torch.arange(len(dataset.X))
+    batches = Batches(dataset)
+    rows = torch.arange(len(batches.X)) if batches.rows is None else batches.rows
+    return batches.X, batches.y, rows
 
 
 def _take(X, rows):

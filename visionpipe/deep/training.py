@@ -190,7 +190,7 @@ class TrainingNet(TensorNet):
         self.last_good_ = copy_of(self.module_)
         if self.best_ is not None:
             stop = self.best_.update(
-                self.module_, float(self.history[-1, "valid_loss"]), len(self.history)
+                self.last_good_, float(self.history[-1, "valid_loss"]), len(self.history)
             )
         if self.checkpoint_ is not None:
             self.checkpoint_.write(len(self.history), self.state())

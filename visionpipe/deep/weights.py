@@ -75,8 +75,15 @@ class BestWeights:
         self.patience = patience
         self.loss, self.epoch, self.weights = math.inf, 0, None
 
-    def update(self, module, loss, epoch):
+    def update(self, weights, loss, epoch):
         """Compare an epoch, counted from 1, with the best so far.
+
+        Parameters
+        ----------
+        weights : dict
+            What `copy_of` made after it; kept, not copied again.
+        loss : float
+        epoch : int
 
         Returns
         -------
@@ -86,7 +93,7 @@ class BestWeights:
         if math.isnan(loss):
             loss = math.inf  # nothing would ever be less than it
         if loss < self.loss or self.weights is None:
-            self.loss, self.epoch, self.weights = loss, epoch, copy_of(module)
+            self.loss, self.epoch, self.weights = loss, epoch, weights
         return epoch - self.epoch >= self.patience
 
     def state(self):

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from visionpipe.base import to_batch
+from visionpipe.networks.dry_run import in_eval_mode
 
 __all__ = [
     "batch_of",
@@ -138,15 +139,12 @@ def watched(module, hooks):
     hooks : dict of str to callable
         Forward hooks by the names of layers.
     """
-    modes = {part: part.training for part in module.modules()}
     handles = []
     try:
         for name, hook in hooks.items():
             handles.append(module.get_submodule(name).register_forward_hook(hook))
-        module.eval()
-        yield
+        with in_eval_mode(module):
+            yield
     finally:
         for handle in handles:
             handle.remove()
-        for part, training in modes.items():
-            part.training = training
