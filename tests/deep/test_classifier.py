@@ -196,7 +196,7 @@ def test_module_class_and_its_options():
     ("params", "message"),
     [
         ({"module": MLP(n_channels=1, image_size=(8, 8), n_classes=10)}, "instance of MLP.*clone"),
-        ({"module": "lenet6"}, "'lenet6' is unknown.*'cifarnet', 'lenet', 'mlp',"),
+        ({"module": "lenet6"}, "'lenet6' is unknown.*'lenet', .*'mlp', 'nin',"),
         ({"module": 3}, "module=3 is unknown"),
         ({"optimizer": "adm"}, "'adm' is unknown.*'adam', 'adamw', 'muon', 'nesterov', 'sgd'"),
         ({"criterion": "hinge"}, "'hinge' is unknown.*'cross_entropy'"),

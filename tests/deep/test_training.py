@@ -859,3 +859,87 @@ def test_images_read_anew_are_those_read_at_once():
     for rows in (slice(0, 3), slice(3, 6), torch.tensor([7, 4, 0])):
         assert lazy[rows].dtype == torch.float32
         assert torch.equal(lazy[rows], expected[rows])
+
+
+class Stochastic(nn.Module):
+    """Draws in evaluation too: one number a pass, which decides the class."""
+
+    def __init__(self, *, n_channels, image_size, n_classes):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+    def forward(self, images):
+        drawn = torch.rand(1) * 9 * self.scale.detach()
+        first = drawn + self.scale + 0 * images.mean((1, 2, 3))
+        return torch.stack([first, 0 * first], dim=1)
+
+
+def test_n_tests_averages_passes_that_are_the_same_each_time():
+    images, labels = np.random.default_rng(0).random((20, 4, 4)), np.arange(20) % 2
+    net = CNNClassifier(Stochastic, max_epochs=1, batch_size=8, random_state=0).fit(images, labels)
+    scale = net.module_.scale.item()
+    expected = []
+    for seed in range(3):
+        drawn = torch.rand(1, generator=torch.Generator().manual_seed(seed)).item()
+        expected.append(1 / (1 + np.exp(-(drawn * 9 * scale + scale))))
+    for n_tests in (1, 2, 3):
+        given = net.set_params(n_tests=n_tests).predict_proba(images)[:, 0]
+        np.testing.assert_allclose(given, np.mean(expected[:n_tests]), rtol=1e-5)
+    assert len(set(expected)) == 3
+
+
+def test_n_tests_has_to_be_a_count():
+    with pytest.raises(ValueError, match=r"n_tests=0\): n_tests must be a whole number from 1"):
+        CNNClassifier("softmax", n_tests=0).fit(np.zeros((4, 2, 2)), [0, 1, 0, 1])
+
+
+class OwnLoss(nn.Module):
+    """Trains on half of the criterion's loss plus the square of its bias."""
+
+    def __init__(self, *, n_channels, image_size, n_classes):
+        super().__init__()
+        self.dense = nn.Linear(n_channels * image_size[0] * image_size[1], n_classes)
+
+    def forward(self, images):
+        return self.dense(images.flatten(1))
+
+    def training_loss(self, images, labels, criterion):
+        assert self.training
+        logits = self(images)
+        return criterion(logits, labels) / 2 + self.dense.bias.square().sum(), logits
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_training_loss_of_the_network_takes_the_place_of_the_criterion(weighted):
+    rng = np.random.default_rng(0)
+    images, labels = rng.random((30, 3, 3), dtype=np.float32), np.arange(30) % 3
+    weights = rng.random(30) + 0.5 if weighted else None
+    net = CNNClassifier(
+        OwnLoss,
+        max_epochs=1,
+        batch_size=30,
+        lr=0.1,
+        lr_schedule=None,
+        optimizer=torch.optim.SGD,
+        criterion__label_smoothing=0.0,
+        random_state=0,
+        channels_last=False,
+    )
+    trained = net.fit(images, labels, sample_weight=weights)
+    untrained = CNNClassifier(OwnLoss, max_epochs=1, lr=1e-30, random_state=0)
+    untrained.fit(images, labels)
+    dense = untrained.module_.dense
+    dense.zero_grad()
+    x = (torch.from_numpy(images)[:, None] - float(net.pixel_mean_[0])) / float(net.pixel_std_[0])
+    losses = nn.functional.cross_entropy(
+        dense(x.flatten(1)), torch.from_numpy(labels), reduction="none"
+    )
+    w = torch.ones(30) if weights is None else torch.tensor(weights / weights.mean()).float()
+    # the network's own term counts for each image, and so once in their weighted mean
+    loss = (w * losses).mean() / 2 + dense.bias.square().sum()
+    loss.backward()
+    np.testing.assert_allclose(trained.history_[-1, "train_loss"], loss.item(), rtol=1e-5)
+    for name in ("weight", "bias"):
+        before = getattr(dense, name)
+        expected = before - 0.1 * before.grad
+        torch.testing.assert_close(getattr(trained.module_.dense, name), expected)

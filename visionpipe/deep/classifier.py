@@ -33,7 +33,8 @@ from visionpipe.images import as_images
 _N_TO_INITIALIZE_FROM = 5_000  # images for a network that looks at some before it is trained
 # parameters that do not decide what is learned, or not alone
 _NOT_IN_IDENTITY = {
-    *("callbacks", "checkpoint", "device", "random_state", "tensorboard", "tta", "verbose"),
+    *("callbacks", "checkpoint", "device", "n_tests", "random_state", "tensorboard", "tta"),
+    "verbose",
 }
 
 
@@ -54,7 +55,8 @@ class CNNClassifier(
         ``image_size`` and ``n_classes`` by keyword and returns logits (b, n_classes) for float32
         images (b, c, h, w). Never an instance: `clone` would carry its weights into the next fold.
         If it has a method ``initialize_from``, that is called once before training with up to 5,000
-        of the training images, standardised.
+        of the training images, standardised; if it has a method ``training_loss``, that is called
+        in training with images, class numbers and the criterion, and returns the loss and logits.
     max_epochs : int, default=20
         Passes over the training images.
     lr : float, default=3e-3
@@ -94,6 +96,9 @@ class CNNClassifier(
         Views of an image whose probabilities are averaged in prediction: with its mirror image,
         also shifted by a pixel to both sides, or the corners and the centre with their mirror
         images (Krizhevsky et al. 2012), which needs `crop_size`.
+    n_tests : int, default=1
+        Passes whose probabilities are averaged in prediction, for networks that draw at random in
+        each of them, as "fmp" does (Graham 2014 takes 12).
     class_weight : None, "balanced" or dict of label to weight, default=None
         Weight of each class in the loss; "balanced" makes it inverse to the class's share, as
         everywhere in scikit-learn.
@@ -175,6 +180,8 @@ class CNNClassifier(
 
     References
     ----------
+    B. Graham, "Fractional max-pooling", arXiv:1412.6071, 2014.
+
     D. P. Kingma and J. Ba, "Adam: a method for stochastic optimization", ICLR, 2015.
 
     D. Masters and C. Luschi, "Revisiting small batch training for deep neural networks",
@@ -213,6 +220,7 @@ class CNNClassifier(
         augmentation=None,
         crop_size=None,
         tta=None,
+        n_tests=1,
         class_weight=None,
         validation_fraction=None,
         early_stopping=False,
@@ -241,6 +249,7 @@ class CNNClassifier(
         self.augmentation = augmentation
         self.crop_size = crop_size
         self.tta = tta
+        self.n_tests = n_tests
         self.class_weight = class_weight
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
@@ -610,7 +619,7 @@ class CNNClassifier(
         probabilities = np.empty((len(images), len(self.classes_)), dtype=np.float32)
         for rows, pixels in images.batches(self.batch_size * height * width):
             batch = self._as_in_fit(to_batch(pixels))  # (b, c, h, w)
-            probabilities[rows] = self.net_.probabilities(batch, self.tta)
+            probabilities[rows] = self.net_.probabilities(batch, self.tta, self.n_tests)
         return probabilities
 
     def predict(self, X):

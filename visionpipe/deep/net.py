@@ -1,6 +1,6 @@
 """The engine inside CNNClassifier: a skorch net of images that lie in one tensor."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import torch
@@ -74,32 +74,44 @@ class TensorNet(NeuralNetClassifier):
         self.module_.to(device)
         self.pixel_mean_, self.pixel_std_ = self.pixel_mean_.to(device), self.pixel_std_.to(device)
 
-    def probabilities(self, batch, tta=None):
-        """ndarray (b, n_classes) for images (b, c, h, w), as the mean over views of them."""
+    def probabilities(self, batch, tta=None, n_tests=1):
+        """ndarray (b, n_classes) for images (b, c, h, w), as the mean over views of them.
+
+        And over `n_tests` passes: each draws from a generator of its own seed, so that a network
+        that draws in evaluation too says the same of an image each time it is asked.
+        """
         self.module_.eval()
         total = 0
         with torch.inference_mode(), memory_explained(len(batch)):
             batch = batch.to(self.device)
-            for images, weight in views(batch, tta, self.crop_size_):
-                total = total + weight * self.infer(images).softmax(dim=1)
+            for seed in range(n_tests):
+                with seeded(seed, self.device):
+                    for images, weight in views(batch, tta, self.crop_size_):
+                        total = total + weight / n_tests * self.infer(images).softmax(dim=1)
             return total.cpu().numpy()  # (b, n_classes)
 
     def infer(self, x, **fit_params):
         """Logits (b, n_classes) of images (b, c, h, w)."""
-        x = self.as_seen(x)
+        with self.in_precision():
+            logits = self.module_(self.as_seen(x), **fit_params)
+        return self.checked(logits, len(x)).float()
+
+    def in_precision(self):
+        """Inside the context the network computes as it was asked to."""
         if self.autocast_:
-            with torch.autocast(self.device.type, torch.bfloat16):
-                logits = self.module_(x, **fit_params)
-        else:
-            logits = self.module_(x, **fit_params)
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
+
+    def checked(self, logits, n_images):
+        """Logits as they are, or a ValueError if they are none for so many images."""
         shape = getattr(logits, "shape", None)
-        if shape != (len(x), len(self.classes)):
+        if shape != (n_images, len(self.classes)):
             got = type(logits).__name__ if shape is None else f"logits of shape {tuple(shape)}"
             raise ValueError(
-                f"{type(self.module_).__name__} returned {got} for {len(x)} images of "
-                f"{len(self.classes)} classes; wanted {(len(x), len(self.classes))}"
+                f"{type(self.module_).__name__} returned {got} for {n_images} images of "
+                f"{len(self.classes)} classes; wanted {(n_images, len(self.classes))}"
             )
-        return logits.float()
+        return logits
 
     def as_seen(self, x):
         """Images (b, c, h, w) as the network sees them: their centre, of mean 0 and deviation 1."""

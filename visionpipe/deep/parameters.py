@@ -16,6 +16,7 @@ _NUMBERS = {
     "max_epochs": _COUNT,
     "batch_size": _COUNT,
     "n_iter_no_change": _COUNT,
+    "n_tests": _COUNT,
     "lr": _POSITIVE,
 }
 _NUMBERS_OR_NONE = {

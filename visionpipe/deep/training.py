@@ -254,8 +254,7 @@ class TrainingNet(TensorNet):
 
         def closure():
             self.optimizer_.zero_grad()
-            logits = self.infer(images)  # (b, n_classes)
-            loss = self._loss(logits, labels, weights)
+            loss, logits = self._training_loss(images, labels, weights)
             loss.backward()
             if self.listeners_["on_grad_computed"]:
                 named = list(self.get_all_learnable_params())
@@ -277,7 +276,8 @@ class TrainingNet(TensorNet):
             self._set_training(False)
         with torch.no_grad():
             logits = self.infer(images)
-            return {"loss": self._loss(logits, labels, weights), "y_pred": logits}
+            loss = self._weighted(self._criterion(logits, labels), weights)
+            return {"loss": loss, "y_pred": logits}
 
     def _on_device(self, batch, rows):
         images, labels = (part.to(self.device, non_blocking=True) for part in batch)
@@ -295,10 +295,29 @@ class TrainingNet(TensorNet):
             )
         return images if self.crop_size_ is None else random_crop(images, self.crop_size_)
 
-    def _loss(self, logits, labels, weights):
+    def _training_loss(self, images, labels, weights):
+        """Loss, by the network's own ``training_loss`` if it has one, and logits (b, n_classes)."""
+        if hasattr(self.module_, "training_loss"):
+            with self.in_precision():
+                loss, logits = self.module_.training_loss(
+                    self.as_seen(images), labels, self._criterion
+                )
+            logits = self.checked(logits, len(labels))
+        else:
+            logits = self.infer(images)
+            loss = self._criterion(logits, labels)
+        return self._weighted(loss, weights), logits
+
+    def _criterion(self, logits, labels):
+        """Loss of logits: a single number or, where images are weighted, one for each of them."""
+        logits = logits.float()
         if isinstance(self.criterion_, nn.NLLLoss):
             logits = logits.log_softmax(1)
-        loss = self.criterion_(logits, labels)  # (b,) or a single number
+        return self.criterion_(logits, labels)
+
+    @staticmethod
+    def _weighted(loss, weights):
+        """Mean of losses (b,), weighted by weights (b,) if there are any."""
         if weights is not None:
             loss = loss * weights
         return loss.mean() if loss.ndim else loss
