@@ -28,6 +28,14 @@ from visionpipe.deep.pixels import (
 from visionpipe.deep.prefixed import PrefixedParams
 from visionpipe.deep.stripped import rebuild, strip
 from visionpipe.deep.training import TrainingNet, TrainingOptions, split_at
+from visionpipe.deep.transfer import (
+    class_tensors,
+    fit_weights,
+    frozen_names,
+    imagined,
+    lr_factors,
+    weights_from,
+)
 from visionpipe.images import as_images
 
 _N_TO_INITIALIZE_FROM = 5_000  # images for a network that looks at some before it is trained
@@ -112,6 +120,22 @@ class CNNClassifier(
         ``lr_schedule=None`` better: a cycle that is cut off leaves the rate high.
     n_iter_no_change : int, default=10
         See `early_stopping`.
+    init_from : CNNClassifier, FrozenEstimator, path-like, "pretrained" or None, default=None
+        Weights to begin with in place of fresh ones, for all tensors whose shape does not depend on
+        the number of classes; the layer that tells classes apart is always fresh. Of a fitted
+        classifier of the same `module`, which in a search has to be in a
+        `sklearn.frozen.FrozenEstimator`, because clones are not fitted; of a file, see
+        `visionpipe.deep.weights_file.read_weights`; or those that torchvision or timm publish under
+        the network's name. Pixels are standardised as they were for these weights, where that is
+        known; grey images count as RGB where they are for RGB.
+    freeze : "features", int or None, default=None
+        Layers that do not learn: all but the one that tells classes apart, or so many from the
+        first one on. Normalisations among them keep their statistics too.
+    freeze_epochs : int or None, default=None
+        Epochs after which these layers learn as well; None keeps them still.
+    lr_mult : float, or dict of str to float, default=1.0
+        Factor of `lr`: for all layers but the one that tells classes apart, or for layers by name,
+        such as ``{"conv1": 0.01, "stage1": 0.1}``.
     warm_start : bool, default=False
         Whether `fit` begins with the weights of the fit before, of the same classes.
     checkpoint : path-like or None, default=None
@@ -225,6 +249,10 @@ class CNNClassifier(
         validation_fraction=None,
         early_stopping=False,
         n_iter_no_change=10,
+        init_from=None,
+        freeze=None,
+        freeze_epochs=None,
+        lr_mult=1.0,
         warm_start=False,
         checkpoint=None,
         tensorboard=None,
@@ -254,6 +282,10 @@ class CNNClassifier(
         self.validation_fraction = validation_fraction
         self.early_stopping = early_stopping
         self.n_iter_no_change = n_iter_no_change
+        self.init_from = init_from
+        self.freeze = freeze
+        self.freeze_epochs = freeze_epochs
+        self.lr_mult = lr_mult
         self.warm_start = warm_start
         self.checkpoint = checkpoint
         self.tensorboard = tensorboard
@@ -310,7 +342,8 @@ class CNNClassifier(
         ------
         ValueError
             If images differ in size or are too small for the network, there are fewer than two
-            classes, a parameter makes no sense, or training diverges in its first epoch.
+            classes, a parameter makes no sense, weights to begin with do not fit, or training
+            diverges in its first epoch.
         MemoryError
             If a batch does not fit into the device's memory.
 
@@ -442,8 +475,9 @@ class CNNClassifier(
             and net.train_split is None  # else it is of `fit`, with a plan for all its epochs
             and "lr_schedule" not in dict(net.callbacks_)
         ):
-            if net.lr != self.lr:
-                net.set_params(lr=self.lr)
+            for group in net.optimizer_.param_groups:  # which keep their proportions
+                group["lr"] *= self.lr / net.lr
+            net.lr = self.lr
             net.set_params(batch_size=self.batch_size)
             return net
         fresh = self._initialized(options, seed, {})
@@ -475,6 +509,10 @@ class CNNClassifier(
         if self.checkpoint is None:
             return nullcontext()
         deciding = {n: v for n, v in self.get_params().items() if n not in _NOT_IN_IDENTITY}
+        if self.init_from is not None:  # what has been learned there, not how
+            deciding = {n: v for n, v in deciding.items() if not n.startswith("init_from")}
+            given = weights_from(self.init_from, name=self.module, owner="init_from")
+            deciding["init_from"] = [value.cpu().numpy() for value in given.tensors.values()]
         if earlier is not None:
             deciding["earlier"] = [value.cpu().numpy() for value in earlier.values()]
         identity = identity_of(
@@ -535,24 +573,55 @@ class CNNClassifier(
         crop_size = parameters.crop_size_of(self)
         if crop_size is not None and (crop_size[0] > height or crop_size[1] > width):
             refuse(self, "crop_size", f"no larger than the images, {(height, width)}")
-        self.pixel_mean_, self.pixel_std_ = pixel_statistics(pixels, train, weights)
-        check_network_takes(
-            partial(self._build_module, options), crop_size or (height, width), n_channels
-        )
+        size = crop_size or (height, width)
+        check_network_takes(partial(self._build_module, options), size, n_channels)
+        given = self._given_weights(options, size)
+        if given is None or given.mean is None:
+            of_pixels = pixel_statistics(pixels, train, weights)
+            n_channels = self.image_shape_in_[2]
+            self.pixel_mean_, self.pixel_std_ = (np.broadcast_to(s, n_channels) for s in of_pixels)
+        else:
+            self.pixel_mean_, self.pixel_std_ = given.mean, given.std
         net = self._initialized(options, seed, split)
-        if hasattr(net.module_, "initialize_from"):
+        if given is not None:
+            net.module_.load_state_dict(given.tensors, strict=False)
+        elif hasattr(net.module_, "initialize_from"):
             rows = np.arange(len(pixels)) if train is None else train
             some = rows[:: -(-len(rows) // _N_TO_INITIALIZE_FROM)]  # of all classes, if sorted
             net.module_.initialize_from(net.as_seen(pixels[torch.from_numpy(some)]))
         return net
 
-    def _build_module(self, options, image_size):
-        """A module for images of a size, as skorch will build it."""
+    def _build_module(self, options, image_size, **given):
+        """A module for images of a size, as skorch will build it but for what is given."""
         own = {
             n.removeprefix("module__"): v for n, v in options.items() if n.startswith("module__")
         }
         arguments = {"n_channels": self.image_shape_in_[2], "n_classes": len(self.classes_)}
-        return options["module"](**{**arguments, "image_size": image_size, **own})
+        return options["module"](**{**arguments, "image_size": image_size, **own, **given})
+
+    def _given_weights(self, options, size):
+        """Those of `init_from`, as the network for images of a size takes them, or None."""
+        if self.init_from is None:
+            return None
+        weights = weights_from(self.init_from, name=self.module, owner="init_from")
+        build = partial(self._build_module, options, size)
+        height, width, n_channels = self.image_shape_in_
+        given = fit_weights(weights, build, n_channels, owner="init_from")
+        self.image_shape_in_ = (height, width, given.n_channels)  # 3 also of grey ones, if need be
+        return given
+
+    def _learning(self, options, size):
+        """Which parameters learn, and how fast, as arguments of `TrainingOptions`."""
+        if self.freeze is None and self.lr_mult == 1:
+            return {}
+        build = partial(self._build_module, options, size)
+        of_classes = class_tensors(build)
+        module = imagined(partial(build, n_classes=len(self.classes_)))
+        return {
+            "frozen": frozen_names(module, self.freeze, of_classes),
+            "freeze_epochs": self.freeze_epochs,
+            "lr_factors": lr_factors(module, self.lr_mult, of_classes),
+        }
 
     def _initialized(self, options, seed, split):
         """The net with fresh weights."""
@@ -578,6 +647,7 @@ class CNNClassifier(
                 clip_grad_norm=self.clip_grad_norm,
                 ema_decay=self.ema_decay,
                 patience=self.n_iter_no_change if self.early_stopping else None,
+                **self._learning(options, crop_size or (height, width)),
             ),
             module__n_channels=n_channels,
             module__image_size=crop_size or (height, width),
@@ -663,19 +733,32 @@ class CNNClassifier(
 
     def _as_in_fit(self, batch):
         """The batch (b, c, h, w) with the channels seen in `fit`, or a ValueError."""
-        height, width, n_channels = self.image_shape_in_
-        if batch.shape[2:] != (height, width):
-            raise ValueError(
-                f"{type(self).__name__} was fitted on images of size (height, width) "
-                f"{(height, width)} and got {tuple(batch.shape[2:])}; "
-                f"put Resize({(height, width)}) before it"
-            )
+        self.check_size(tuple(batch.shape[2:]), owner=type(self).__name__)
+        n_channels = self.image_shape_in_[2]
         if batch.shape[1] > n_channels:
             raise ValueError(
                 f"{type(self).__name__} was fitted on grey images and got RGB ones; "
                 "put Grayscale() before it"
             )
         return batch.expand(-1, n_channels, -1, -1)
+
+    def check_size(self, size, *, owner):
+        """Raise a ValueError unless images are of the size seen in `fit`.
+
+        Parameters
+        ----------
+        size : (int, int)
+            Height and width.
+        owner : str
+            Who was given the images, for the message.
+        """
+        fitted = self.image_shape_in_[:2]
+        if size != fitted:
+            what = "" if owner == type(self).__name__ else f" has a {type(self).__name__} that"
+            raise ValueError(
+                f"{owner}{what} was fitted on images of size (height, width) {fitted} and got "
+                f"{size}; put Resize({fitted}) before it"
+            )
 
     # -------------------------------------------------------------------------------- looking
 

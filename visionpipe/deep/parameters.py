@@ -22,6 +22,7 @@ _NUMBERS = {
 _NUMBERS_OR_NONE = {
     "clip_grad_norm": _POSITIVE,
     "ema_decay": _SHARE,
+    "freeze_epochs": _COUNT,
     "validation_fraction": _SHARE,
     "weight_decay": (Real, "a number from 0", lambda value: 0 <= value < np.inf),
 }
@@ -44,6 +45,7 @@ def check(classifier):
         channels_last=("auto", True, False),
         precision=("auto", "float32", "bfloat16"),
     )
+    _check_transfer(classifier)
     for name in ("checkpoint", "tensorboard"):
         folder = getattr(classifier, name)
         if folder is not None and (not isinstance(folder, (str, os.PathLike)) or not str(folder)):
@@ -69,6 +71,22 @@ def _check_prefixed(classifier):
             "weight_decay, of filters and matrices, and optimizer__weight_decay, of all weights, "
             "are both set; set one of them"
         )
+
+
+def _check_transfer(classifier):
+    if classifier.freeze is not None and classifier.freeze != "features":
+        kind, wanted, holds = _COUNT
+        _require(classifier, "freeze", kind, f"None, 'features' or {wanted}", holds)
+    if classifier.freeze_epochs is not None and classifier.freeze is None:
+        raise ValueError(
+            f"freeze_epochs={classifier.freeze_epochs} has nothing to freeze; set freeze, for "
+            "instance to 'features', or leave freeze_epochs out"
+        )
+    factors = classifier.lr_mult
+    kind, _, is_positive = _POSITIVE
+    for factor in factors.values() if isinstance(factors, dict) else [factors]:
+        if not isinstance(factor, kind) or not is_positive(factor):
+            refuse(classifier, "lr_mult", "a positive number, or a dict of layer to such numbers")
 
 
 def _require(classifier, name, kind, wanted, holds):

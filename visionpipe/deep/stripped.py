@@ -13,18 +13,41 @@ def strip(net):
     No module, optimizer or tensor is in it, so that it loads beside another version of torch, and
     on a machine without the GPU it was trained on.
     """
+    return stripped_of(
+        net.module_,
+        net.module,
+        net.get_params_for("module"),
+        crop_size=net.crop_size_,
+        channels_last=net.channels_last_,
+        history=net.history,
+    )
+
+
+def stripped_of(module, factory, options, *, crop_size=None, channels_last=True, history=()):
+    """The same of a network that is in no net yet.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    factory : callable
+        Makes such a network of `options`.
+    options : dict
+    crop_size, channels_last
+        As for `TensorNet`.
+    history : skorch.history.History
+    """
     weights = {}
-    for name, value in net.module_.state_dict().items():
+    for name, value in module.state_dict().items():
         if isinstance(value, torch.Tensor):
             value = value.float() if value.dtype == torch.bfloat16 else value  # numpy has none
             value = value.cpu().contiguous().numpy()
         weights[name] = value
     return {
-        "module": net.module,
-        "options": net.get_params_for("module"),
-        "seen_as": {"crop_size": net.crop_size_, "channels_last": net.channels_last_},
+        "module": factory,
+        "options": options,
+        "seen_as": {"crop_size": crop_size, "channels_last": channels_last},
         "weights": weights,
-        "history": plain_history(net.history),
+        "history": plain_history(history),
     }
 
 

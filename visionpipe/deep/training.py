@@ -3,7 +3,7 @@
 import math
 import warnings
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -46,6 +46,12 @@ class TrainingOptions:
         Of the moving average of the weights.
     patience : int or None
         Epochs without a lower validation loss after which to stop, with the best weights.
+    frozen : frozenset of str
+        Names of parameters that stay as they are.
+    freeze_epochs : int or None
+        Epochs for which they do; None stands for all.
+    lr_factors : dict of str to float
+        By which the learning rates of parameters are multiplied, where that is not by 1.
     """
 
     seed: int = 0
@@ -54,6 +60,9 @@ class TrainingOptions:
     clip_grad_norm: float | None = None
     ema_decay: float | None = None
     patience: int | None = None
+    frozen: frozenset = frozenset()
+    freeze_epochs: int | None = None
+    lr_factors: dict = field(default_factory=dict)
 
 
 class TrainingNet(TensorNet):
@@ -71,6 +80,7 @@ class TrainingNet(TensorNet):
     """
 
     tasks_ = checkpoint_ = sample_weight_ = None  # while `train` runs
+    is_frozen_ = False
 
     def __init__(self, *, training, **options):
         super().__init__(**options)
@@ -78,19 +88,35 @@ class TrainingNet(TensorNet):
         self.average_ = self.best_ = self.last_good_ = None
 
     def get_params_for_optimizer(self, prefix, named_parameters):
-        """As in the parent; weight decay shrinks filters and matrices, not biases and scales."""
+        """As in the parent, with groups by weight decay and by factors of the learning rate.
+
+        Weight decay shrinks filters and matrices, not biases and scales.
+        """
+        named_parameters = list(named_parameters)
         (groups, *rest), options = super().get_params_for_optimizer(prefix, named_parameters)
-        decay = self.training_.weight_decay
-        if decay is None:
-            return (groups, *rest), options
-        split = []
-        for group in groups:
-            for shrinks in (True, False):
-                members = [p for p in group["params"] if (p.ndim > 1) == shrinks]
-                if members:
-                    decays = {"weight_decay": decay} if shrinks else {}
-                    split.append({"weight_decay": 0.0, **decays, **group, "params": members})
+        factors = {p: self.training_.lr_factors.get(name, 1) for name, p in named_parameters}
+        split = [part for group in groups for part in self._split(group, factors)]
+        # The rate of the first group is the one that the history tells of.
+        split.sort(key=lambda group: group["lr_factor"] != 1)
         return (split, *rest), options
+
+    def _split(self, group, factors):
+        """Groups of parameters that share their factor, and whether weight decay shrinks them."""
+        decay = self.training_.weight_decay
+        parts = {}
+        for parameter in group["params"]:
+            shrinks = decay is not None and parameter.ndim > 1
+            parts.setdefault((factors[parameter], shrinks), []).append(parameter)
+        for (factor, shrinks), members in sorted(parts.items(), key=lambda part: not part[0][1]):
+            decays = {} if decay is None else {"weight_decay": decay if shrinks else 0.0}
+            yield {**decays, **group, "params": members, "lr_factor": factor}
+
+    def initialize_optimizer(self, *args, **kwargs):
+        """As in the parent, with each group's learning rate multiplied by its factor."""
+        super().initialize_optimizer(*args, **kwargs)
+        for group in self.optimizer_.param_groups:
+            group["lr"] *= group["lr_factor"]
+        return self
 
     def train(self, X, y, tasks, *, n_epochs, sample_weight=None, checkpoint=None, state=None):
         """Train, once initialised, until there are so many epochs in all.
@@ -140,6 +166,7 @@ class TrainingNet(TensorNet):
             self._fall_back(error)
             tasks.end(self)
         finally:
+            self._freeze(False)
             del self.tasks_, self.checkpoint_, self.sample_weight_  # they hold the images
             if self.best_ is not None and self.best_.weights is not None:
                 self.module_.load_state_dict(self.best_.weights)
@@ -152,6 +179,9 @@ class TrainingNet(TensorNet):
         options = self.training_
         self.learnable_ = [p for _, p in self.get_all_learnable_params() if p.requires_grad]
         self.listeners_ = {hook: self._listeners(hook) for hook in _BATCH_HOOKS}
+        named = self.module_.named_parameters()
+        self.freezable_ = [p for name, p in named if name in options.frozen and p.requires_grad]
+        self.still_ = _parts_at_rest(self.module_, options.frozen)
         if options.ema_decay is not None and self.average_ is None:
             self.average_ = MovingAverage(self.module_, options.ema_decay)
         if options.patience is not None:
@@ -159,6 +189,21 @@ class TrainingNet(TensorNet):
         self.finished_ = state is not None and state.get("finished", False)
         if state is not None:
             self.load_state(state)
+
+    def _freeze(self, freeze):
+        """Let frozen layers rest, or all layers learn."""
+        self.is_frozen_ = freeze
+        for parameter in self.freezable_:
+            parameter.requires_grad_(not freeze)
+            if freeze:
+                parameter.grad = None
+
+    def _set_training(self, training=True):
+        """As in the parent; the statistics of frozen normalisations stay as they are."""
+        super()._set_training(training)
+        if training and self.is_frozen_:
+            for part in self.still_:
+                part.train(False)
 
     def _listeners(self, hook):
         """The callbacks that do something when told of it; most do nothing, thousands of times."""
@@ -207,6 +252,10 @@ class TrainingNet(TensorNet):
         if iterator is None:
             return
         records, rates = [], []
+        if training:
+            n_epochs = self.training_.freeze_epochs
+            self._freeze(n_epochs is None or len(self.history) <= n_epochs)
+            self._set_training(True)
         with self._weights_in_training() if training else nullcontext():
             try:
                 for rows, batch in iterator.with_rows():
@@ -381,6 +430,22 @@ class TrainingNet(TensorNet):
         if self.best_ is not None:
             self.best_.load(state["best"])
         self.last_good_ = copy_of(self.module_)
+
+
+def _parts_at_rest(module, frozen):
+    """Parts of a network all of whose own parameters are frozen.
+
+    One without parameters that has buffers, such as a normalisation without scales, goes with the
+    part before it.
+    """
+    at_rest, rests = [], False
+    for prefix, part in module.named_modules():
+        own = [name for name, _ in part.named_parameters(prefix=prefix, recurse=False)]
+        if own:
+            rests = all(name in frozen for name in own)
+        if rests and (own or any(True for _ in part.buffers(recurse=False))):
+            at_rest.append(part)
+    return at_rest
 
 
 def _losses_to_numbers(records, key):

@@ -1,0 +1,334 @@
+"""Weights of one network as the beginning of another: which go where, and which learn how fast."""
+
+import os
+import warnings
+from collections import namedtuple
+from functools import partial
+
+import torch
+from sklearn.frozen import FrozenEstimator
+
+from visionpipe.deep.published import published
+from visionpipe.deep.weights_file import read_weights
+
+__all__ = [
+    "Fitted",
+    "Weights",
+    "class_tensors",
+    "fit_weights",
+    "frozen_names",
+    "imagined",
+    "layers_in_order",
+    "lr_factors",
+    "weights_from",
+]
+
+N_SHOWN = 3  # mismatches in an error
+
+Weights = namedtuple("Weights", ["tensors", "mean", "std", "source"])
+Weights.__doc__ = """Weights of a trained network, and the pixels it was trained on.
+
+``tensors`` by name; ``mean`` and ``std``, arrays of float32 (c,), by which pixels on the scale 0..1
+were standardised, or None where that is unknown; ``source``, in words for messages.
+"""
+
+Fitted = namedtuple("Fitted", ["tensors", "of_classes", "n_channels", "n_classes", "mean", "std"])
+Fitted.__doc__ = """Weights under the names of the network that is to have them.
+
+``tensors`` by name, but those whose shape depends on the number of classes, which are in
+``of_classes``; ``n_channels`` of the images that the network takes; ``n_classes`` it told apart;
+``mean`` and ``std`` as in `Weights`.
+"""
+
+
+def weights_from(source, *, name, owner):
+    """Weights of a fitted classifier, of a file, or published ones.
+
+    Parameters
+    ----------
+    source : CNNClassifier, FrozenEstimator of one, path-like or "pretrained"
+    name : str or class
+        Of the network that is to have them; names the published ones.
+    owner : str
+        Parameter that the source is the value of, for messages.
+
+    Returns
+    -------
+    Weights
+
+    Raises
+    ------
+    ValueError
+        If the classifier is not fitted, or there is no file, or no sound one.
+    ImportError
+        If published weights are asked for, and no package that has them can be imported.
+    """
+    if isinstance(source, FrozenEstimator):
+        source = source.estimator
+    if isinstance(source, str) and source == "pretrained":
+        module, mean, std = published(name, owner=owner)
+        return Weights(module.state_dict(), mean, std, f"published as {name!r}")
+    if hasattr(source, "predict_proba"):
+        return _of_classifier(source, owner)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ValueError(
+            f"{owner}={source!r}: wanted a fitted CNNClassifier, a FrozenEstimator of one, the "
+            "path of a file, or 'pretrained'"
+        )
+    return Weights(read_weights(source), None, None, str(source))
+
+
+def _of_classifier(classifier, owner):
+    if not hasattr(classifier, "module_"):
+        kind = type(classifier).__name__
+        raise ValueError(
+            f"{owner} is a {kind} that is not fitted; fit it before and, because searches clone "
+            f"parameters and clones are not fitted, pass FrozenEstimator({kind.lower()})"
+        )
+    return Weights(
+        classifier.module_.state_dict(),
+        classifier.pixel_mean_,
+        classifier.pixel_std_,
+        f"a fitted {type(classifier).__name__}",
+    )
+
+
+def class_tensors(build):
+    """Names of the tensors whose shape depends on the number of classes, with the axis that does.
+
+    Parameters
+    ----------
+    build : callable
+        Of ``n_classes``; returns a network. Torch's random generators are left as they were.
+
+    Returns
+    -------
+    dict of str to int
+    """
+    one, other = (shapes_of(imagined(partial(build, n_classes=n))) for n in (2, 3))
+    return {
+        name: next(axis for axis, n in enumerate(shape) if n != one[name][axis])
+        for name, shape in other.items()
+        if shape != one[name]
+    }
+
+
+def imagined(build):
+    """A network whose tensors have shapes and no values, if it can be built so."""
+    with torch.random.fork_rng(devices=[]):
+        try:
+            with torch.device("meta"):
+                return build()
+        except (NotImplementedError, RuntimeError):  # a constructor of the user's looks at values
+            return build()
+
+
+def shapes_of(module):
+    """Shape of each tensor of a module's state, by name."""
+    return {
+        name: tuple(value.shape)
+        for name, value in module.state_dict().items()
+        if isinstance(value, torch.Tensor)
+    }
+
+
+def fit_weights(weights, build, n_channels, *, owner):
+    """Weights under the names of the network that is to have them.
+
+    Tensors go by their names; where no name agrees, by their order, if all shapes do.
+
+    Parameters
+    ----------
+    weights : Weights
+    build : callable
+        Of ``n_channels`` and ``n_classes``; returns a network.
+    n_channels : int
+        Of the images. Grey ones can be seen by a network of RGB images, too.
+    owner : str
+        Parameter that the weights are the value of, for messages.
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    ValueError
+        If they do not fit; it lists the first tensors that do not.
+
+    Warns
+    -----
+    UserWarning
+        If tensors were matched by their order.
+    """
+    for channels in (n_channels, 3) if n_channels == 1 else (n_channels,):
+        own = partial(build, n_channels=channels)
+        found = _match(weights, own, owner)
+        if found is not None:
+            tensors, of_classes, n_classes = _told_apart(found, own)
+            has_statistics = weights.mean is not None and len(weights.mean) == channels
+            mean, std = (weights.mean, weights.std) if has_statistics else (None, None)
+            return Fitted(tensors, of_classes, channels, n_classes, mean, std)
+    ours, _ = _wanted(partial(build, n_channels=n_channels))
+    message = _mismatch(weights, ours, owner)
+    if n_channels == 3 and _match(weights, partial(build, n_channels=1), owner) is not None:
+        message = f"{owner}: {weights.source} is for grey images; put Grayscale() before it"
+    raise ValueError(message)
+
+
+def _wanted(build):
+    """Shapes of the tensors to be taken over, and the names of all, without counters."""
+    of_classes = class_tensors(build)
+    shapes = shapes_of(imagined(partial(build, n_classes=2)))
+    names = [n for n in shapes if not _is_counter(n)]
+    return {n: shapes[n] for n in names if n not in of_classes}, names
+
+
+def _match(weights, build, owner):
+    """Tensors by the network's names, if those that do not depend on classes are of its shapes."""
+    ours, names = _wanted(build)
+    found = {n: tensor for n, tensor in weights.tensors.items() if not _is_counter(n)}
+    is_renamed = not {*ours} & {*found} and len(names) == len(found)
+    if is_renamed:
+        found = dict(zip(names, found.values(), strict=True))
+    if any(n not in found or tuple(found[n].shape) != shape for n, shape in ours.items()):
+        return None
+    if is_renamed:
+        warnings.warn(
+            f"{owner}: the tensors of {weights.source} have other names than this network's; they "
+            "were matched by their order, in which all shapes agree",
+            stacklevel=2,
+        )
+    return {n: found[n] for n in names if n in found}
+
+
+def _told_apart(found, build):
+    """Tensors that do not depend on the classes, those that do, and the number of classes.
+
+    The latter are none, and the number is 2, if they are not of one and the same number.
+    """
+    axes = class_tensors(build)
+    shared = {n: tensor for n, tensor in found.items() if n not in axes}
+    name, axis = next(iter(axes.items()), (None, 0))
+    if name in found and axis < found[name].ndim:
+        n_classes = found[name].shape[axis]
+        wanted = shapes_of(imagined(partial(build, n_classes=n_classes)))
+        of_classes = {n: found[n] for n in axes if n in found}
+        if {n: tuple(t.shape) for n, t in of_classes.items()} == {n: wanted[n] for n in axes}:
+            return shared, of_classes, n_classes
+    return shared, {}, 2
+
+
+def _is_counter(name):
+    """Whether it counts batches, which says nothing of what was learned, and older files lack."""
+    return name.endswith("num_batches_tracked")
+
+
+def _mismatch(weights, ours, owner):
+    found = {name: tuple(tensor.shape) for name, tensor in weights.tensors.items()}
+    wrong = []
+    for name, shape in ours.items():
+        if name not in found:
+            wrong.append(f"{name} of shape {shape} is missing")
+        elif found.get(name, shape) != shape:
+            wrong.append(f"{name} is of shape {found[name]}, wanted {shape}")
+    more = f", and {len(wrong) - N_SHOWN} more" if len(wrong) > N_SHOWN else ""
+    return (
+        f"{owner}: {weights.source} does not fit the network: {'; '.join(wrong[:N_SHOWN])}{more}. "
+        f"It begins with {', '.join(list(found)[:N_SHOWN])}; wanted weights of the same network, "
+        "for images of the same size and channels (the number of classes may differ)"
+    )
+
+
+def layers_in_order(module):
+    """Names of parameters by layer, in the order in which the network's constructor made them.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+
+    Returns
+    -------
+    list of list of str
+        A layer begins with filters or a matrix; scales of normalisation that follow belong to it.
+    """
+    layers = []
+    for prefix, part in module.named_modules():
+        own = dict(part.named_parameters(prefix=prefix, recurse=False))
+        if own:
+            if not layers or any(parameter.ndim > 1 for parameter in own.values()):
+                layers.append([])
+            layers[-1].extend(own)
+    return layers
+
+
+def frozen_names(module, freeze, of_classes):
+    """Names of the parameters that are to stay as they are.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    freeze : "features", int or None
+        All layers but the one that tells classes apart, or so many from the first one on.
+    of_classes : collection of str
+        See `class_tensors`.
+
+    Returns
+    -------
+    frozenset of str
+
+    Raises
+    ------
+    ValueError
+        If there are fewer layers, or none would be left to learn.
+    """
+    if freeze is None:
+        return frozenset()
+    if freeze == "features":
+        return frozenset(n for n, _ in module.named_parameters() if n not in of_classes)
+    layers = layers_in_order(module)
+    if freeze >= len(layers):
+        raise ValueError(
+            f"freeze={freeze} layers, but {type(module).__name__} has {len(layers)} with weights, "
+            f"of which at least one has to learn; choose a number from 1 to {len(layers) - 1}"
+        )
+    return frozenset(name for layer in layers[:freeze] for name in layer)
+
+
+def lr_factors(module, lr_mult, of_classes):
+    """By how much each parameter's learning rate is multiplied, where that is not by 1.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    lr_mult : float, or dict of str to float
+        For all but the layer that tells classes apart; or for layers by name, or by the beginning
+        of their names up to a dot.
+    of_classes : collection of str
+        See `class_tensors`.
+
+    Returns
+    -------
+    dict of str to float
+        By the parameters' names.
+
+    Raises
+    ------
+    ValueError
+        If there is no such layer.
+    """
+    names = [name for name, _ in module.named_parameters()]
+    if not isinstance(lr_mult, dict):
+        factors = {name: lr_mult for name in names if name not in of_classes}
+    else:
+        factors = {}
+        for layer in sorted(lr_mult, key=len):  # what is said of a part outdoes what of the whole
+            members = [name for name in names if f"{name}.".startswith(f"{layer}.")]
+            if not members:
+                known = dict.fromkeys(name.partition(".")[0] for name in names)
+                raise ValueError(
+                    f"lr_mult names a layer {layer!r}, which {type(module).__name__} has not; its "
+                    f"layers with weights are {', '.join(map(repr, known))}"
+                )
+            factors |= dict.fromkeys(members, lr_mult[layer])
+    return {name: factor for name, factor in factors.items() if factor != 1}
