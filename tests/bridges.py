@@ -21,6 +21,7 @@ from visionpipe import (
     VLAD,
     BagOfVisualWords,
     CNNClassifier,
+    CNNFeatures,
     ColorHistogram,
     DenseSIFT,
     Descriptors,
@@ -123,6 +124,10 @@ class ColorHistogramOfRows(TransformsRows, ColorHistogram):
 
 
 class PixelsOfRows(TransformsRows, Pixels):
+    pass
+
+
+class CNNFeaturesOfRows(TransformsRows, CNNFeatures):
     pass
 
 

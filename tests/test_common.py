@@ -8,6 +8,7 @@ import pytest
 from bridges import (
     BagOfVisualWordsOfRows,
     CNNClassifierOfRows,
+    CNNFeaturesOfRows,
     ColorHistogramOfRows,
     DenseSIFTOfRows,
     FisherVectorOfRows,
@@ -37,6 +38,7 @@ from visionpipe import (
     LBP,
     SIFT,
     CNNClassifier,
+    CNNFeatures,
     ColorHistogram,
     DenseSIFT,
     Descriptors,
@@ -53,7 +55,13 @@ from visionpipe import (
 
 # ------------------------------------------------------------------------ scikit-learn's checks
 
-TRANSFORMERS = [HOGOfRows(), LBPOfRows(), ColorHistogramOfRows(), PixelsOfRows()]
+TRANSFORMERS = [
+    HOGOfRows(),
+    LBPOfRows(),
+    ColorHistogramOfRows(),
+    PixelsOfRows(),
+    CNNFeaturesOfRows("lenet", random_state=0),
+]
 ENCODERS = [
     BagOfVisualWordsOfRows(3, random_state=0),
     BagOfVisualWordsOfRows(4, assignment="llc", weighting="tfidf", pyramid=(1, 2), random_state=0),
@@ -169,6 +177,7 @@ CASES = [
     Case(Resize((9, 12), keep_aspect="crop"), one_size=False, tolerance=1.01 / 255),
     Case(Rescale((30, 40)), tolerance=1.01 / 255),
     Case(Grayscale(), tolerance=0.51 / 255),
+    Case(CNNFeatures("lenet", random_state=0), rounding=1e-6),
     Case(CNNClassifier("lenet", max_epochs=2, random_state=0), rounding=1e-6),
     Case(CNNClassifier("mlp", max_epochs=2, random_state=0, device="cpu"), rounding=1e-6),
 ]

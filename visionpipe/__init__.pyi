@@ -9,6 +9,7 @@ from .datasets import load_textures as load_textures
 from .decoding import ImageReadError as ImageReadError
 from .deep.augmentation import Augmentation as Augmentation
 from .deep.classifier import CNNClassifier as CNNClassifier
+from .deep.features import CNNFeatures as CNNFeatures
 from .descriptors import Descriptors as Descriptors
 from .descriptors import as_descriptors as as_descriptors
 from .displays.explanation import ExplanationDisplay as ExplanationDisplay

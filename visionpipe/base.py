@@ -339,9 +339,13 @@ class ImageTransformer(
             return function(batch).cpu().numpy(), (height, width, channels)
 
         gathered = _Gathered(self, len(images), size)
-        for where, (vectors, shape) in map_on_device(images, resolve_device(self.device), compute):
+        for where, (vectors, shape) in self._map(images, compute):
             gathered.add(where, vectors, np.array([shape]))
         return gathered.vectors, gathered.shapes
+
+    def _map(self, images, function):
+        """Apply a function to batches, tensors (b, c, h, w): pairs of rows and results."""
+        return map_on_device(images, resolve_device(self.device), function)
 
 
 class _Gathered:
