@@ -8,7 +8,6 @@ from torch import nn
 
 from visionpipe.networks.cifarnet import CifarNet
 from visionpipe.networks.lenet import LeNet5
-from visionpipe.networks.mlp import MLP
 from visionpipe.networks.small_cnn import SmallCNN
 from visionpipe.networks.softmax import SoftmaxRegression
 
@@ -18,32 +17,6 @@ def test_softmax_is_a_matrix_product():
     images = torch.rand(2, 3, 4, 5)
     weight, bias = network.dense.weight, network.dense.bias
     torch.testing.assert_close(network(images), images.flatten(1) @ weight.T + bias)
-
-
-def test_mlp_options():
-    network = MLP(
-        n_channels=1,
-        image_size=(4, 4),
-        n_classes=3,
-        hidden=(7, 5, 4),
-        activation="tanh",
-        dropout=0.25,
-    )
-    kinds = [type(layer) for layer in network]
-    hidden = [nn.Linear, nn.Tanh, nn.Dropout]
-    assert kinds == [nn.Flatten, *hidden, *hidden, *hidden, nn.Linear]
-    assert [layer.out_features for layer in network if isinstance(layer, nn.Linear)] == [7, 5, 4, 3]
-    assert network.dropout1.p == 0.25
-
-
-def test_mlp_without_hidden_layers_is_softmax_regression():
-    network = MLP(n_channels=1, image_size=(4, 4), n_classes=3, hidden=())
-    assert [type(layer) for layer in network] == [nn.Flatten, nn.Linear]
-
-
-def test_mlp_refuses_an_unknown_activation():
-    with pytest.raises(ValueError, match=r"activation='swish'.*'gelu', 'relu', 'sigmoid', 'tanh'"):
-        MLP(n_channels=1, image_size=(4, 4), n_classes=3, activation="swish")
 
 
 def test_lenet_layer_table():
