@@ -36,7 +36,7 @@ from torch import nn
 
 from benchmarks.side_by_side import RESULTS
 from pipelines import cifar10_fast
-from visionpipe.deep.muon import Muon
+from visionpipe.deep.training.muon import Muon
 from visionpipe.environment import hardware, versions
 from visionpipe.files import write_whole
 from visionpipe.kernels.augmentation import crop, mirror, pad

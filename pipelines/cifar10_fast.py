@@ -12,7 +12,7 @@ half as many worse (3,000 images: 75.2, 75.3 and 72.6 %, measured as told in `bu
 from sklearn.pipeline import Pipeline
 
 from visionpipe import CNNClassifier, Resize
-from visionpipe.deep.augmentation import Augmentation
+from visionpipe.deep.data.augmentation import Augmentation
 
 PARAM_GRID = {
     "net__batch_size": [500, 1000, 2000],

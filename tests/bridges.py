@@ -19,6 +19,7 @@ from visionpipe import (
     LBP,
     SIFT,
     VLAD,
+    Autoencoder,
     BagOfVisualWords,
     CNNClassifier,
     CNNFeatures,
@@ -125,6 +126,11 @@ class ColorHistogramOfRows(TransformsRows, ColorHistogram):
 
 class PixelsOfRows(TransformsRows, Pixels):
     pass
+
+
+class AutoencoderOfRows(TransformsRows, Autoencoder):
+    def inverse_transform(self, X):
+        raise NotImplementedError("rows cannot be had back from images")
 
 
 class CNNFeaturesOfRows(TransformsRows, CNNFeatures):

@@ -6,6 +6,7 @@ import joblib
 import numpy as np
 import pytest
 from bridges import (
+    AutoencoderOfRows,
     BagOfVisualWordsOfRows,
     CNNClassifierOfRows,
     CNNFeaturesOfRows,
@@ -37,6 +38,7 @@ from visionpipe import (
     HOG,
     LBP,
     SIFT,
+    Autoencoder,
     CNNClassifier,
     CNNFeatures,
     ColorHistogram,
@@ -61,6 +63,7 @@ TRANSFORMERS = [
     ColorHistogramOfRows(),
     PixelsOfRows(),
     CNNFeaturesOfRows("lenet", random_state=0),
+    AutoencoderOfRows(n_components=4, max_epochs=2, random_state=0),
 ]
 ENCODERS = [
     BagOfVisualWordsOfRows(3, random_state=0),
@@ -178,6 +181,12 @@ CASES = [
     Case(Rescale((30, 40)), tolerance=1.01 / 255),
     Case(Grayscale(), tolerance=0.51 / 255),
     Case(CNNFeatures("lenet", random_state=0), rounding=1e-6),
+    Case(Autoencoder(n_components=5, max_epochs=2, random_state=0), rounding=1e-6),
+    Case(
+        Autoencoder("convolutional", n_components=5, max_epochs=2, random_state=0),
+        rounding=1e-6,
+        least=4,
+    ),
     Case(CNNClassifier("lenet", max_epochs=2, random_state=0), rounding=1e-6),
     Case(CNNClassifier("mlp", max_epochs=2, random_state=0, device="cpu"), rounding=1e-6),
 ]

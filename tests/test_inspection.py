@@ -14,6 +14,7 @@ from sklearn.svm import SVC, LinearSVC
 from torch import nn
 
 from visionpipe import HOG, CNNClassifier, FeatureStore, Grayscale, Pixels, Resize
+from visionpipe.deep.autoencoder import Autoencoder
 from visionpipe.inspection import feature_maps, filters, grad_cam, occlusion, occlusion_map
 from visionpipe.inspection.placement import Window, lay_over
 
@@ -130,6 +131,30 @@ def test_filters_are_a_copy(classifier):
     before = filters(classifier)
     filters(classifier)[:] = 7
     np.testing.assert_array_equal(filters(classifier), before)
+
+
+def test_filters_of_an_autoencoder():
+    rgb = RNG.random((20, 6, 5, 3), dtype=np.float32)
+    dense = make_pipeline(Autoencoder(n_components=7, max_epochs=1, random_state=0)).fit(rgb)
+    found = filters(dense)
+    assert found.shape == (7, 6, 5, 3)
+    layer = dense[-1].module_.encoder.dense1
+    responses = np.tensordot(rgb, found, axes=([1, 2, 3], [1, 2, 3])) + layer.bias.detach().numpy()
+    np.testing.assert_allclose(dense.transform(rgb), 1 / (1 + np.exp(-responses)), rtol=1e-4)
+    convolutional = Autoencoder("convolutional", n_components=7, max_epochs=1).fit(rgb)
+    assert filters(convolutional).shape == (16, 4, 4, 3)
+
+
+def test_filters_of_an_autoencoder_inside_of_a_pipeline():
+    model = make_pipeline(Resize(8), Autoencoder(n_components=5, max_epochs=1), SVC())
+    model.fit(IMAGES, LABELS)
+    message = "filters got a Pipeline of Resize, Autoencoder, SVC; wanted the Autoencoder alone"
+    with pytest.raises(ValueError, match=message):
+        filters(model)
+    assert filters(model["autoencoder"]).shape == (5, 8, 8, 1)
+    np.testing.assert_array_equal(filters(model[:-1]), filters(model["autoencoder"]))
+    with pytest.raises(ValueError, match="feature_maps got an Autoencoder; wanted a CNNClass"):
+        feature_maps(model["autoencoder"], IMAGES[0])
 
 
 # ---------------------------------------------------------------------------------- feature maps
@@ -477,7 +502,7 @@ def test_small_images_that_the_network_pads():
 def test_estimators_without_a_network(look):
     with pytest.raises(ValueError, match="got a Pipeline of HOG, LinearSVC; wanted a CNNClassif"):
         look(HOG_SVM, IMAGES[0])
-    with pytest.raises(ValueError, match="got a SVC; wanted a CNNClassifier, or a Pipeline"):
+    with pytest.raises(ValueError, match="got a SVC; wanted a CNNClassifier.*, or a Pipeline"):
         look(SVC(), IMAGES[0])
 
 

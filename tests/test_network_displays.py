@@ -13,6 +13,7 @@ from sklearn.svm import LinearSVC
 from torch import nn
 
 from visionpipe import HOG, CNNClassifier, Resize
+from visionpipe.deep.autoencoder import Autoencoder
 from visionpipe.displays.explanation import ExplanationDisplay
 from visionpipe.displays.feature_maps import FeatureMapsDisplay
 from visionpipe.displays.filters import FiltersDisplay
@@ -121,6 +122,34 @@ def test_units_that_are_classes_bear_their_names():
     assert FiltersDisplay.from_estimator(mlp).text_ == []
     display = FiltersDisplay.from_estimator(SOFTMAX, n_filters=1)
     assert [text.get_text() for text in display.text_] == ["cat"]
+
+
+class Tied(nn.Module):
+    """One matrix, by which an image is encoded and drawn again."""
+
+    def __init__(self, *, n_channels, image_size, n_components):
+        super().__init__()
+        self.shape = (n_channels, *image_size)
+        self.dense = nn.Linear(n_channels * image_size[0] * image_size[1], n_components)
+
+    def encode(self, images):
+        return self.dense(images.flatten(1))
+
+    def decode(self, codes):
+        return (codes @ self.dense.weight).view(-1, *self.shape)
+
+    def forward(self, images):
+        return self.decode(self.encode(images))
+
+
+def test_features_of_an_autoencoder_are_no_classes():
+    options = {"n_components": 5, "max_epochs": 1, "random_state": 0}
+    model = make_pipeline(Resize(8), Autoencoder(**options)).fit(IMAGES[..., 0])
+    display = FiltersDisplay.from_estimator(model, n_filters=4)
+    np.testing.assert_array_equal(display.filters, filters(model)[:4])
+    assert display.ax_.get_title() == "encoder.dense1: 4 of 5 filters of 8x8"
+    display = FiltersDisplay.from_estimator(Autoencoder(Tied, **options).fit(IMAGES))
+    assert display.ax_.get_title() == "dense: 5 filters of 20x24" and display.text_ == []
 
 
 # ---------------------------------------------------------------------------------- feature maps

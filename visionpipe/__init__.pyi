@@ -7,8 +7,9 @@ from .datasets import load_faces as load_faces
 from .datasets import load_images as load_images
 from .datasets import load_textures as load_textures
 from .decoding import ImageReadError as ImageReadError
-from .deep.augmentation import Augmentation as Augmentation
+from .deep.autoencoder import Autoencoder as Autoencoder
 from .deep.classifier import CNNClassifier as CNNClassifier
+from .deep.data.augmentation import Augmentation as Augmentation
 from .deep.features import CNNFeatures as CNNFeatures
 from .descriptors import Descriptors as Descriptors
 from .descriptors import as_descriptors as as_descriptors

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import chisquare, kstest
 from sklearn.base import clone
 
-from visionpipe.deep.augmentation import Augmentation
+from visionpipe.deep.data.augmentation import Augmentation
 
 ALL = {
     "mirror": True,

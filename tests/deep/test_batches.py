@@ -7,8 +7,8 @@ from PIL import Image
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
-from visionpipe.deep.batches import Batches
-from visionpipe.deep.pixels import pixel_statistics, read_all
+from visionpipe.deep.data.batches import Batches
+from visionpipe.deep.data.pixels import pixel_statistics, read_all
 from visionpipe.images import as_images
 
 

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import torch
 
-from visionpipe.deep import checkpoint
-from visionpipe.deep.checkpoint import CheckpointFolder, identity_of
+from visionpipe.deep.training import checkpoint
+from visionpipe.deep.training.checkpoint import CheckpointFolder, identity_of
 from visionpipe.images import as_images
 
 IDENTITY = "0123456789abcdef" * 4
@@ -215,7 +215,7 @@ def test_nothing_is_unpickled_but_tensors_and_plain_values(folder, monkeypatch):
 KILLED = """
 import os, signal, sys, time, warnings
 import torch
-from visionpipe.deep.checkpoint import CheckpointFolder
+from visionpipe.deep.training.checkpoint import CheckpointFolder
 
 torch.set_num_threads(1)
 warnings.simplefilter("error")
@@ -258,7 +258,7 @@ def test_a_writer_that_is_killed_leaves_whole_states(tmp_path):
 
 TRAINS = """
 import sys
-from visionpipe.deep.checkpoint import CheckpointFolder
+from visionpipe.deep.training.checkpoint import CheckpointFolder
 with CheckpointFolder(*sys.argv[1:]) as folder:
     print(folder.path.name, flush=True)
     sys.stdin.read()

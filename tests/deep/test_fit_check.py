@@ -8,7 +8,7 @@ from small_networks import SMALL_NETWORKS
 from torch import nn
 
 from visionpipe import networks
-from visionpipe.deep.fit_check import check_network_takes
+from visionpipe.deep.options.fit_check import check_network_takes
 
 
 class Net(nn.Module):

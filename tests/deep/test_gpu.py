@@ -8,9 +8,9 @@ import torch
 from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
-from visionpipe.deep import pixels as pixels_module
-from visionpipe.deep.augmentation import Augmentation
 from visionpipe.deep.classifier import CNNClassifier
+from visionpipe.deep.data import pixels as pixels_module
+from visionpipe.deep.data.augmentation import Augmentation
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

@@ -8,8 +8,8 @@ from sklearn.datasets import load_digits
 from torch import nn
 
 from visionpipe import CNNClassifier
-from visionpipe.deep import muon
-from visionpipe.deep.muon import Muon, orthogonalize
+from visionpipe.deep.training import muon
+from visionpipe.deep.training.muon import Muon, orthogonalize
 
 
 def small_network():

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import Callback, EarlyStopping
 
 from visionpipe import Resize
-from visionpipe.deep import classifier as module
+from visionpipe.deep import fitted as module
 from visionpipe.deep.classifier import CNNClassifier
 from visionpipe.networks.softmax import SoftmaxRegression
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from visionpipe.deep.classifier import CNNClassifier
 from visionpipe.deep.features import CNNFeatures
-from visionpipe.deep.published import published
+from visionpipe.deep.transfer.published import published
 from visionpipe.networks.lenet import LeNet5
 
 IMAGES = np.random.default_rng(0).random((12, 28, 28, 3)).astype(np.float32)

@@ -15,9 +15,9 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 
-from visionpipe.deep import labels
-from visionpipe.deep.augmentation import Augmentation
 from visionpipe.deep.classifier import CNNClassifier
+from visionpipe.deep.data import labels
+from visionpipe.deep.data.augmentation import Augmentation
 
 ROOT = Path(__file__).resolve().parents[2]
 DIGITS = load_digits()

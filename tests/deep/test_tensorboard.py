@@ -17,11 +17,11 @@ from skorch.callbacks import Callback, EarlyStopping, EpochScoring
 from skorch.dataset import Dataset
 from torch import nn
 
-from visionpipe.deep import tensorboard
 from visionpipe.deep.classifier import CNNClassifier
-from visionpipe.deep.mistakes import find_mistakes
-from visionpipe.deep.tensorboard import TensorBoardLog
-from visionpipe.deep.tiles import filter_tiles, grid
+from visionpipe.deep.tensorboard import log as tensorboard
+from visionpipe.deep.tensorboard.log import TensorBoardLog
+from visionpipe.deep.tensorboard.mistakes import find_mistakes
+from visionpipe.deep.tensorboard.tiles import filter_tiles, grid
 
 pytest.importorskip("tensorboard")
 

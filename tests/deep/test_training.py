@@ -14,9 +14,9 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict
 from skorch.callbacks import Callback
 from torch import nn
 
-from visionpipe.deep import pixels as pixels_module
-from visionpipe.deep.augmentation import Augmentation
 from visionpipe.deep.classifier import CNNClassifier
+from visionpipe.deep.data import pixels as pixels_module
+from visionpipe.deep.data.augmentation import Augmentation
 from visionpipe.images import as_images
 from visionpipe.networks.softmax import SoftmaxRegression
 

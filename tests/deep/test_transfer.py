@@ -13,7 +13,8 @@ from torch import nn
 
 from visionpipe import networks
 from visionpipe.deep.classifier import CNNClassifier
-from visionpipe.deep.transfer import class_tensors, layers_in_order, weights_from
+from visionpipe.deep.transfer.layers import layers_in_order
+from visionpipe.deep.transfer.weights import class_tensors, weights_from
 
 DIGITS = load_digits()
 IMAGES = (DIGITS.images * 15).astype(np.uint8)[:200]  # (n, 8, 8)

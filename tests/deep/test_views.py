@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.stats import chisquare
 
-from visionpipe.deep.views import TTA, centre_crop, check_tta, random_crop, views
+from visionpipe.deep.data.views import TTA, centre_crop, check_tta, random_crop, views
 
 
 def pixels(*shape, dtype=torch.uint8):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from visionpipe.deep.weights import BestWeights, MovingAverage, copy_of
+from visionpipe.deep.training.weights import BestWeights, MovingAverage, copy_of
 
 
 def with_weight(value):

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from visionpipe.deep.weights_file import read_weights
+from visionpipe.deep.transfer.weights_file import read_weights
 
 
 def tensors():

@@ -9,33 +9,27 @@ import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.metrics import top_k_accuracy_score
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
 from visionpipe.base import TakesImages, refuse, resolve_device, to_batch
-from visionpipe.deep import choices, labels, parameters
-from visionpipe.deep.checkpoint import CheckpointFolder, identity_of
-from visionpipe.deep.epochs import EpochTasks, NoTasks
-from visionpipe.deep.fit_check import check_network_takes
-from visionpipe.deep.net import seeded
-from visionpipe.deep.pixels import (
-    LazyPixels,
+from visionpipe.deep.data import labels
+from visionpipe.deep.data.pixels import (
+    as_images_again,
     bring_close,
     open_pixels,
     pixel_statistics,
     read_all,
 )
-from visionpipe.deep.prefixed import PrefixedParams
-from visionpipe.deep.stripped import rebuild, strip
-from visionpipe.deep.training import TrainingNet, TrainingOptions, split_at
-from visionpipe.deep.transfer import (
-    class_tensors,
-    fit_weights,
-    frozen_names,
-    imagined,
-    lr_factors,
-    weights_from,
-)
+from visionpipe.deep.fitted import HoldsNetwork, draw_seed
+from visionpipe.deep.net import seeded
+from visionpipe.deep.options import choices, parameters
+from visionpipe.deep.options.fit_check import check_network_takes
+from visionpipe.deep.options.prefixed import PrefixedParams
+from visionpipe.deep.training.checkpoint import CheckpointFolder, identity_of
+from visionpipe.deep.training.epochs import EpochTasks, NoTasks
+from visionpipe.deep.training.loop import TrainingNet, TrainingOptions, split_at
+from visionpipe.deep.transfer.layers import frozen_names, lr_factors
+from visionpipe.deep.transfer.weights import class_tensors, fit_weights, imagined, weights_from
 from visionpipe.images import as_images
 
 _N_TO_INITIALIZE_FROM = 5_000  # images for a network that looks at some before it is trained
@@ -47,7 +41,12 @@ _NOT_IN_IDENTITY = {
 
 
 class CNNClassifier(
-    CallbackSupportMixin, TakesImages, PrefixedParams, ClassifierMixin, BaseEstimator
+    CallbackSupportMixin,
+    HoldsNetwork,
+    TakesImages,
+    PrefixedParams,
+    ClassifierMixin,
+    BaseEstimator,
 ):
     """Classifier of images by a neural network, trained with skorch and PyTorch.
 
@@ -76,8 +75,8 @@ class CNNClassifier(
     optimizer : {"adam", "adamw", "muon", "nesterov", "sgd"} or class, default="adam"
         With torch's defaults (those of Kingma & Ba 2015 for "adam"), but momentum 0.9 for "sgd" and
         "nesterov" as in Krizhevsky et al. 2012, for which an `lr` of 0.03 is a good start. "muon"
-        is `visionpipe.deep.muon.Muon`: orthogonalised steps for the filters of convolutions, for
-        which 0.03 to 0.1 is, and Adam at ``optimizer__adam_lr`` for all else.
+        is `visionpipe.deep.training.muon.Muon`: orthogonalised steps for the filters of
+        convolutions, for which 0.03 to 0.1 is, and Adam at ``optimizer__adam_lr`` for all else.
     weight_decay : float or None, default=None
         Of filters and matrices; biases and the scales of normalisation are let alone. None leaves
         it to the optimizer, of which "adamw" has 0.01 for all weights.
@@ -88,7 +87,7 @@ class CNNClassifier(
     lr_schedule : str or None, default="one_cycle"
         How the learning rate goes: "constant" or None, "cosine", "exponential", "linear",
         "one_cycle" or "step", with options as ``lr_schedule__*``, see
-        `visionpipe.deep.schedule.Schedule`. None leaves it to a callback.
+        `visionpipe.deep.training.schedule.Schedule`. None leaves it to a callback.
     clip_grad_norm : float or None, default=None
         Longest gradient, all weights taken together (Pascanu et al. 2013); longer ones are
         shortened to it.
@@ -125,9 +124,9 @@ class CNNClassifier(
         the number of classes; the layer that tells classes apart is always fresh. Of a fitted
         classifier of the same `module`, which in a search has to be in a
         `sklearn.frozen.FrozenEstimator`, because clones are not fitted; of a file, see
-        `visionpipe.deep.weights_file.read_weights`; or those that torchvision or timm publish under
-        the network's name. Pixels are standardised as they were for these weights, where that is
-        known; grey images count as RGB where they are for RGB.
+        `visionpipe.deep.transfer.weights_file.read_weights`; or those that torchvision or timm
+        publish under the network's name. Pixels are standardised as they were for these weights,
+        where that is known; grey images count as RGB where they are for RGB.
     freeze : "features", int or None, default=None
         Layers that do not learn: all but the one that tells classes apart, or so many from the
         first one on. Normalisations among them keep their statistics too.
@@ -146,7 +145,7 @@ class CNNClassifier(
         its own in it, also in parallel. Callbacks begin anew.
     tensorboard : path-like or None, default=None
         A folder for TensorBoard's logs, in which each fit has its own, see
-        `visionpipe.deep.tensorboard.TensorBoardLog`.
+        `visionpipe.deep.tensorboard.log.TensorBoardLog`.
     callbacks : list of skorch callbacks or of (name, callback), default=None
         Each fit works on copies. Callbacks of scikit-learn go to `set_callbacks`, see Notes.
     channels_last : bool or "auto", default="auto"
@@ -367,7 +366,7 @@ class CNNClassifier(
         images, numbers, weights = labels.weigh(
             images, numbers, classes, sample_weight=sample_weight, class_weight=self.class_weight
         )
-        seed = self._draw_seed()
+        seed = draw_seed(self.random_state)
         with self._checkpoints(images, numbers, weights, earlier) as folder:
             state = self._state_to_go_on_from(folder)
             if state is not None:
@@ -377,7 +376,7 @@ class CNNClassifier(
             pixels = bring_close(opened, options["device"], owner)  # (n, c, h, w)
             weights = labels.normalized(weights, split.get("train"))
             # Callbacks get the images as they were read: one that predicts reads no file again.
-            seen = {"X": _as_images_again(opened), "y": classes[numbers]}
+            seen = {"X": as_images_again(opened), "y": classes[numbers]}
             with seeded(seed, options["device"]):
                 net = self._make_net(options, seed, pixels, weights, split)
                 if earlier is not None:
@@ -446,7 +445,9 @@ class CNNClassifier(
         )
         weights = labels.normalized(weights)
         n_before = 0 if is_first else self.n_iter_
-        seed = (self._draw_seed() + n_before) % np.iinfo(np.int32).max  # another order each time
+        seed = (draw_seed(self.random_state) + n_before) % np.iinfo(
+            np.int32
+        ).max  # another order each time
         pixels = read_all(images, owner)
         if not is_first:
             pixels = self._as_in_fit(pixels)
@@ -496,9 +497,6 @@ class CNNClassifier(
             )
         return self.net_.module_.state_dict()
 
-    def _draw_seed(self):
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-
     def _validation_fraction(self):
         if self.validation_fraction is None and self.early_stopping:
             return 0.1
@@ -541,14 +539,9 @@ class CNNClassifier(
         Without a plan, which knows the number of epochs, there is no learning-rate schedule.
         """
         parameters.check(self)
-        schedule_options = {
-            name.removeprefix("lr_schedule__"): value
-            for name, value in self._prefixed.items()
-            if name.startswith("lr_schedule__")
-        }
-        schedule = choices.schedule(self.lr_schedule, schedule_options)
+        schedule = choices.schedule(self.lr_schedule, self._prefixed_by("lr_schedule"))
         choices.tensorboard(self.tensorboard, classes=None)
-        options = {
+        return {
             **choices.module(self.module),
             **choices.optimizer(self.optimizer),
             **choices.criterion(self.criterion, weighted or self.class_weight is not None),
@@ -561,9 +554,8 @@ class CNNClassifier(
             "batch_size": self.batch_size,
             "device": resolve_device(self.device),
             "verbose": self.verbose,
-            **self._prefixed,
+            **self._prefixed_for_skorch(),
         }
-        return {n: v for n, v in options.items() if not n.startswith("lr_schedule__")}
 
     def _make_net(self, options, seed, pixels, weights, split):
         """The net with fresh weights, and what it has to know of the training images."""
@@ -593,11 +585,9 @@ class CNNClassifier(
 
     def _build_module(self, options, image_size, **given):
         """A module for images of a size, as skorch will build it but for what is given."""
-        own = {
-            n.removeprefix("module__"): v for n, v in options.items() if n.startswith("module__")
-        }
         arguments = {"n_channels": self.image_shape_in_[2], "n_classes": len(self.classes_)}
-        return options["module"](**{**arguments, "image_size": image_size, **own, **given})
+        arguments |= {"image_size": image_size, **self._prefixed_by("module")}
+        return options["module"](**{**arguments, **given})
 
     def _given_weights(self, options, size):
         """Those of `init_from`, as the network for images of a size takes them, or None."""
@@ -731,63 +721,18 @@ class CNNClassifier(
             y, scores, k=k, labels=self.classes_, sample_weight=sample_weight
         )
 
-    def _as_in_fit(self, batch):
-        """The batch (b, c, h, w) with the channels seen in `fit`, or a ValueError."""
-        self.check_size(tuple(batch.shape[2:]), owner=type(self).__name__)
-        n_channels = self.image_shape_in_[2]
-        if batch.shape[1] > n_channels:
-            raise ValueError(
-                f"{type(self).__name__} was fitted on grey images and got RGB ones; "
-                "put Grayscale() before it"
-            )
-        return batch.expand(-1, n_channels, -1, -1)
-
-    def check_size(self, size, *, owner):
-        """Raise a ValueError unless images are of the size seen in `fit`.
-
-        Parameters
-        ----------
-        size : (int, int)
-            Height and width.
-        owner : str
-            Who was given the images, for the message.
-        """
-        fitted = self.image_shape_in_[:2]
-        if size != fitted:
-            what = "" if owner == type(self).__name__ else f" has a {type(self).__name__} that"
-            raise ValueError(
-                f"{owner}{what} was fitted on images of size (height, width) {fitted} and got "
-                f"{size}; put Resize({fitted}) before it"
-            )
-
     # -------------------------------------------------------------------------------- looking
-
-    @property
-    def module_(self):
-        return self.net_.module_
 
     @property
     def history_(self):
         return self.net_.history
 
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        if "net_" in state:
-            state["net_"] = strip(state["net_"])
-        return state
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if "net_" in state:
-            self.net_ = self._rebuild(state["net_"])
-
-    def _rebuild(self, stripped):
-        n_classes = len(self.classes_)
-        return rebuild(stripped, mean=self.pixel_mean_, std=self.pixel_std_, n_classes=n_classes)
-
-    def _of_a_copy(self, net):
-        """Attributes of a copy that predicts as the net would now, however it is trained on."""
-        return {"net_": self._rebuild(strip(net)), "n_iter_": len(net.history)}
+    def _seen_as(self):
+        return {
+            "mean": self.pixel_mean_,
+            "std": self.pixel_std_,
+            "n_classes": len(self.classes_),
+        }
 
 
 def _load_earlier(module, weights):
@@ -798,10 +743,3 @@ def _load_earlier(module, weights):
             "warm_start=True cannot go on with weights of another network "
             f"({' '.join(str(error).split())}); set warm_start=False"
         ) from None
-
-
-def _as_images_again(pixels):
-    """Pixels (n, c, h, w) as a user's array (n, h, w, c), or as what they are read from."""
-    if isinstance(pixels, LazyPixels):
-        return pixels.images
-    return pixels.permute(0, 2, 3, 1).numpy()

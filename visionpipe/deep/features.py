@@ -8,7 +8,6 @@ import torch
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
 from sklearn.frozen import FrozenEstimator
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from visionpipe.base import (
@@ -20,21 +19,22 @@ from visionpipe.base import (
     resolve_device,
     to_batch,
 )
-from visionpipe.deep import choices
-from visionpipe.deep.activations import activations, check_layer, last_layer, pooled
 from visionpipe.deep.classifier import CNNClassifier
-from visionpipe.deep.fit_check import check_network_takes
+from visionpipe.deep.fitted import HoldsNetwork, draw_seed
 from visionpipe.deep.net import memory_explained, seeded
-from visionpipe.deep.prefixed import PrefixedParams
-from visionpipe.deep.published import IMAGENET_MEAN, IMAGENET_STD, Given, published
-from visionpipe.deep.stripped import rebuild, strip, stripped_of
-from visionpipe.deep.transfer import Weights, fit_weights
-from visionpipe.deep.weights_file import read_weights
+from visionpipe.deep.options import choices
+from visionpipe.deep.options.fit_check import check_network_takes
+from visionpipe.deep.options.prefixed import PrefixedParams
+from visionpipe.deep.stripped import strip, stripped_of
+from visionpipe.deep.transfer.activations import activations, check_layer, last_layer, pooled
+from visionpipe.deep.transfer.published import IMAGENET_MEAN, IMAGENET_STD, Given, published
+from visionpipe.deep.transfer.weights import Weights, fit_weights
+from visionpipe.deep.transfer.weights_file import read_weights
 from visionpipe.identity import code_in_use, describe
 from visionpipe.images import as_images
 
 
-class CNNFeatures(PrefixedParams, ImageTransformer):
+class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
     """What a layer of a network makes of each image, as a vector for any scikit-learn estimator.
 
     Parameters
@@ -248,8 +248,7 @@ class CNNFeatures(PrefixedParams, ImageTransformer):
     def _take_network(self, shape):
         height, width, n_channels = shape
         factory = choices.module(self.module)["module"]
-        options = {n.removeprefix("module__"): v for n, v in self._prefixed.items()}
-        options = {"image_size": (height, width), "n_classes": 2, **options}
+        options = {"image_size": (height, width), "n_classes": 2, **self._prefixed_by("module")}
         check_network_takes(
             lambda size: factory(**{**options, "n_channels": n_channels, "image_size": size}),
             (height, width),
@@ -262,8 +261,7 @@ class CNNFeatures(PrefixedParams, ImageTransformer):
             n_channels, tensors = fitted.n_channels, fitted.tensors | fitted.of_classes
             options["n_classes"] = fitted.n_classes
         options["n_channels"] = n_channels
-        seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-        with seeded(seed, torch.device("cpu")):
+        with seeded(draw_seed(self.random_state), torch.device("cpu")):
             module = factory(**options)
         module.load_state_dict(tensors, strict=False)
         mean, std = (_of_channels(s, n_channels) for s in (IMAGENET_MEAN, IMAGENET_STD))
@@ -278,8 +276,8 @@ class CNNFeatures(PrefixedParams, ImageTransformer):
         )
         self.net_ = self._rebuild(stripped)
 
-    def _rebuild(self, stripped):
-        return rebuild(stripped, mean=self.pixel_mean_, std=self.pixel_std_, n_classes=2)
+    def _seen_as(self):
+        return {"mean": self.pixel_mean_, "std": self.pixel_std_, "n_classes": 2}
 
     # -------------------------------------------------------------------------------- computing
 
@@ -320,32 +318,16 @@ class CNNFeatures(PrefixedParams, ImageTransformer):
         device = resolve_device(self.device)
         self.net_.move_to(device, autocast=False)
         height, width = self.image_shape_in_[:2]
-        with torch.inference_mode(), memory_explained(self.batch_size):
-            for rows, pixels in images.batches(self.batch_size * height * width):
-                yield rows, function(to_batch(pixels, device))
-
-    # ---------------------------------------------------------------------------------- looking
-
-    @property
-    def module_(self):
-        return self.net_.module_
+        for rows, pixels in images.batches(self.batch_size * height * width):
+            with torch.inference_mode(), memory_explained(self.batch_size):
+                result = function(to_batch(pixels, device))
+            yield rows, result
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.requires_fit = True
         tags.target_tags.required = isinstance(self.module, CNNClassifier)
         return tags
-
-    def __getstate__(self):
-        state = dict(super().__getstate__())
-        if "net_" in state:
-            state["net_"] = strip(state["net_"])
-        return state
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if "net_" in state:
-            self.net_ = self._rebuild(state["net_"])
 
 
 def _is_classifier(module):

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from skorch import NeuralNetClassifier
 
-from visionpipe.deep.batches import Batches
-from visionpipe.deep.views import centre_crop, views
+from visionpipe.deep.data.batches import Batches
+from visionpipe.deep.data.views import centre_crop, views
 from visionpipe.kernels.color import to_unit
 
 

@@ -7,7 +7,7 @@ from visionpipe.displays.display import get_axes, import_pyplot
 from visionpipe.displays.mosaic import caption_places, figsize_of_mosaic, mosaic_of
 from visionpipe.inspection.features import filters
 from visionpipe.inspection.layers import first_layer
-from visionpipe.inspection.parts import split_at_network
+from visionpipe.inspection.parts import WITH_FILTERS, split_at_network
 
 __all__ = ["FiltersDisplay"]
 
@@ -15,9 +15,9 @@ __all__ = ["FiltersDisplay"]
 class FiltersDisplay:
     """Weights of the first layer of a network: the filters of its first convolution.
 
-    Of a network without convolutions, the weights of each unit of its first dense layer; where
-    these units are the classes already, as in softmax regression, each bears its class's name. Use
-    `from_estimator` to make one.
+    Of a network without convolutions, such as that of the default `Autoencoder`, the weights of
+    each unit of its first dense layer; where these units are the classes already, as in softmax
+    regression, each bears its class's name. Use `from_estimator` to make one.
 
     Parameters
     ----------
@@ -68,8 +68,9 @@ class FiltersDisplay:
 
         Parameters
         ----------
-        estimator : CNNClassifier, Pipeline or search
-            Fitted; its last step a CNNClassifier.
+        estimator : CNNClassifier, Autoencoder, Pipeline or search
+            Fitted; its last step a CNNClassifier or an Autoencoder. Of a Pipeline that goes on
+            after its Autoencoder, pass that alone, ``pipeline["autoencoder"]``.
         n_filters : int, default=64
             Draw at most so many, the first ones.
         ax : matplotlib Axes, default=None
@@ -86,8 +87,8 @@ class FiltersDisplay:
         Raises
         ------
         ValueError
-            If the estimator does not end in a CNNClassifier, its network has no layer whose weights
-            are images of 1 or 3 channels, or `n_filters` is less than 1.
+            If the estimator does not end in a CNNClassifier or an Autoencoder, its network has no
+            layer whose weights are images of 1 or 3 channels, or `n_filters` is less than 1.
         NotFittedError
             If it is not fitted.
         ImportError
@@ -96,7 +97,7 @@ class FiltersDisplay:
         import_pyplot(cls.__name__)
         if n_filters < 1:
             raise ValueError(f"{cls.__name__} got n_filters={n_filters}; wanted 1 or more")
-        _, network = split_at_network(estimator, owner=cls.__name__)
+        _, network = split_at_network(estimator, owner=cls.__name__, kinds=WITH_FILTERS)
         name, _ = first_layer(network)
         weights = filters(network)
         if weights.shape[3] not in (1, 3):
@@ -104,7 +105,7 @@ class FiltersDisplay:
                 f"{cls.__name__} got filters on {weights.shape[3]} channels, of layer {name!r}; "
                 "wanted 1 (grey) or 3 (RGB), other ones have no colour"
             )
-        labels = network.classes_[:n_filters] if _is_output(network, name) else None
+        labels = network.classes_[:n_filters] if _tells_classes(network, name) else None
         display = cls(weights[:n_filters], layer=name, n_filters=len(weights), labels=labels)
         return display.plot(ax=ax, cmap=cmap, im_kw=im_kw)
 
@@ -161,8 +162,10 @@ class FiltersDisplay:
         return f"{self.layer}: {shown} {what} of {height}x{width}"
 
 
-def _is_output(network, name):
-    """Whether a layer is the only one with weights: its units then stand for the classes."""
+def _tells_classes(network, name):
+    """Whether a layer is a classifier's only one with weights: its units stand for the classes."""
+    if not hasattr(network, "classes_"):
+        return False
     owners = {parameter.rpartition(".")[0] for parameter, _ in network.module_.named_parameters()}
     return owners == {name}
 

@@ -12,7 +12,7 @@ from visionpipe.inspection.layers import (
     module_input,
     watched,
 )
-from visionpipe.inspection.parts import split_at_network
+from visionpipe.inspection.parts import WITH_FILTERS, split_at_network
 from visionpipe.inspection.placement import through_steps
 
 __all__ = ["feature_maps", "filters"]
@@ -23,21 +23,22 @@ def filters(estimator):
 
     Parameters
     ----------
-    estimator : CNNClassifier, Pipeline or search
-        Fitted; its last step a CNNClassifier.
+    estimator : CNNClassifier, Autoencoder, Pipeline or search
+        Fitted; its last step a CNNClassifier or an Autoencoder. Of a Pipeline that goes on after
+        its Autoencoder, pass that alone, ``pipeline["autoencoder"]``.
 
     Returns
     -------
     ndarray of float32 of shape (n, h, w, c)
         Of the first convolution: n filters of h by w pixels on c channels. Of a network without
         convolutions, the weights of each unit of its first dense layer, which are as large as the
-        images. Weights are of standardised pixels and have either sign.
+        images. Weights have either sign; those of a CNNClassifier are of standardised pixels.
 
     Raises
     ------
     ValueError
-        If the estimator does not end in a CNNClassifier, or the network has no convolution and its
-        first dense layer is not one on pixels.
+        If the estimator does not end in a CNNClassifier or an Autoencoder, or the network has no
+        convolution and its first dense layer is not one on pixels.
     NotFittedError
         If it is not fitted.
 
@@ -50,7 +51,7 @@ def filters(estimator):
     >>> filters(lenet.fit(faces.images, faces.target)).shape
     (6, 5, 5, 1)
     """
-    _, network = split_at_network(estimator, owner="filters")
+    _, network = split_at_network(estimator, owner="filters", kinds=WITH_FILTERS)
     _, layer = first_layer(network)
     weight = layer.weight.detach().to("cpu", torch.float32, copy=True)
     if isinstance(layer, nn.Linear):

@@ -25,7 +25,7 @@ def first_layer(network):
 
     Parameters
     ----------
-    network : CNNClassifier
+    network : CNNClassifier or Autoencoder
         Fitted.
 
     Returns

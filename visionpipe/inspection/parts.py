@@ -3,9 +3,12 @@
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from visionpipe.deep.autoencoder import Autoencoder
 from visionpipe.deep.classifier import CNNClassifier
 
-__all__ = ["best_of", "ends_in_network", "flat_steps", "split_at_network"]
+__all__ = ["WITH_FILTERS", "best_of", "ends_in_network", "flat_steps", "split_at_network"]
+
+WITH_FILTERS = (CNNClassifier, Autoencoder)
 
 
 def best_of(estimator):
@@ -28,39 +31,53 @@ def ends_in_network(estimator):
     return isinstance(flat_steps(best_of(estimator))[-1], CNNClassifier)
 
 
-def split_at_network(estimator, *, owner):
+def split_at_network(estimator, *, owner, kinds=(CNNClassifier,)):
     """Take an estimator apart into the steps before its network and the network.
 
     Parameters
     ----------
-    estimator : CNNClassifier, Pipeline or search
-        Fitted; its last step a CNNClassifier.
+    estimator : CNNClassifier, Autoencoder, Pipeline or search
+        Fitted; its last step of one of the kinds.
     owner : str
         Who asks, for the error message.
+    kinds : tuple of classes
+        The estimators that count as networks.
 
     Returns
     -------
     steps : list of transformers
-    network : CNNClassifier
+    network : estimator
+        Of one of the kinds.
 
     Raises
     ------
     ValueError
-        If the estimator does not end in a CNNClassifier.
+        If the estimator does not end in one.
     NotFittedError
         If it is not fitted.
     """
     *steps, network = flat_steps(best_of(estimator))
-    if not isinstance(network, CNNClassifier):
-        got = type(estimator).__name__
-        if steps:
-            got += " of " + ", ".join(type(step).__name__ for step in (*steps, network))
-        raise ValueError(
-            f"{owner} got a {got}; wanted a CNNClassifier, or a Pipeline or a fitted search that "
-            "ends in one"
-        )
+    if not isinstance(network, kinds):
+        raise ValueError(f"{owner} got {_got(estimator, steps, network)}; {_wanted(steps, kinds)}")
     check_is_fitted(network, "net_")
     return steps, network
+
+
+def _got(estimator, steps, network):
+    parts = ", ".join(type(step).__name__ for step in (*steps, network))
+    return _a(type(estimator)) + (f" of {parts}" if steps else "")
+
+
+def _wanted(steps, kinds):
+    of_a_kind = [type(step).__name__ for step in steps if isinstance(step, kinds)]
+    if of_a_kind:
+        return f"wanted the {of_a_kind[-1]} alone, which is a step of it"
+    names = " or ".join(map(_a, kinds))
+    return f"wanted {names}, or a Pipeline or a fitted search that ends in one"
+
+
+def _a(cls):
+    return f"{'an' if cls.__name__[0] in 'AEIOU' else 'a'} {cls.__name__}"
 
 
 def flat_steps(estimator):

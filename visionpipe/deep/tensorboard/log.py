@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from skorch.callbacks import Callback
 
-from visionpipe.deep.mistakes import find_mistakes, mistakes_in_words
-from visionpipe.deep.tiles import filter_tiles, grid
+from visionpipe.deep.tensorboard.mistakes import find_mistakes, mistakes_in_words
+from visionpipe.deep.tensorboard.tiles import filter_tiles, grid
 from visionpipe.kernels.color import to_unit
 from visionpipe.networks.dry_run import in_eval_mode
 
@@ -58,7 +58,7 @@ class TensorBoardLog(Callback):
     Examples
     --------
     >>> from visionpipe import CNNClassifier
-    >>> from visionpipe.deep.tensorboard import TensorBoardLog
+    >>> from visionpipe.deep.tensorboard.log import TensorBoardLog
     >>> cnn = CNNClassifier("lenet", callbacks=[TensorBoardLog("runs")])
     """
 

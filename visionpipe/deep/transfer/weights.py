@@ -1,4 +1,4 @@
-"""Weights of one network as the beginning of another: which go where, and which learn how fast."""
+"""Weights of one network as the beginning of another: where they come from and where they go."""
 
 import os
 import warnings
@@ -8,18 +8,15 @@ from functools import partial
 import torch
 from sklearn.frozen import FrozenEstimator
 
-from visionpipe.deep.published import published
-from visionpipe.deep.weights_file import read_weights
+from visionpipe.deep.transfer.published import published
+from visionpipe.deep.transfer.weights_file import read_weights
 
 __all__ = [
     "Fitted",
     "Weights",
     "class_tensors",
     "fit_weights",
-    "frozen_names",
     "imagined",
-    "layers_in_order",
-    "lr_factors",
     "weights_from",
 ]
 
@@ -238,97 +235,3 @@ def _mismatch(weights, ours, owner):
         f"It begins with {', '.join(list(found)[:N_SHOWN])}; wanted weights of the same network, "
         "for images of the same size and channels (the number of classes may differ)"
     )
-
-
-def layers_in_order(module):
-    """Names of parameters by layer, in the order in which the network's constructor made them.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-
-    Returns
-    -------
-    list of list of str
-        A layer begins with filters or a matrix; scales of normalisation that follow belong to it.
-    """
-    layers = []
-    for prefix, part in module.named_modules():
-        own = dict(part.named_parameters(prefix=prefix, recurse=False))
-        if own:
-            if not layers or any(parameter.ndim > 1 for parameter in own.values()):
-                layers.append([])
-            layers[-1].extend(own)
-    return layers
-
-
-def frozen_names(module, freeze, of_classes):
-    """Names of the parameters that are to stay as they are.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-    freeze : "features", int or None
-        All layers but the one that tells classes apart, or so many from the first one on.
-    of_classes : collection of str
-        See `class_tensors`.
-
-    Returns
-    -------
-    frozenset of str
-
-    Raises
-    ------
-    ValueError
-        If there are fewer layers, or none would be left to learn.
-    """
-    if freeze is None:
-        return frozenset()
-    if freeze == "features":
-        return frozenset(n for n, _ in module.named_parameters() if n not in of_classes)
-    layers = layers_in_order(module)
-    if freeze >= len(layers):
-        raise ValueError(
-            f"freeze={freeze} layers, but {type(module).__name__} has {len(layers)} with weights, "
-            f"of which at least one has to learn; choose a number from 1 to {len(layers) - 1}"
-        )
-    return frozenset(name for layer in layers[:freeze] for name in layer)
-
-
-def lr_factors(module, lr_mult, of_classes):
-    """By how much each parameter's learning rate is multiplied, where that is not by 1.
-
-    Parameters
-    ----------
-    module : torch.nn.Module
-    lr_mult : float, or dict of str to float
-        For all but the layer that tells classes apart; or for layers by name, or by the beginning
-        of their names up to a dot.
-    of_classes : collection of str
-        See `class_tensors`.
-
-    Returns
-    -------
-    dict of str to float
-        By the parameters' names.
-
-    Raises
-    ------
-    ValueError
-        If there is no such layer.
-    """
-    names = [name for name, _ in module.named_parameters()]
-    if not isinstance(lr_mult, dict):
-        factors = {name: lr_mult for name in names if name not in of_classes}
-    else:
-        factors = {}
-        for layer in sorted(lr_mult, key=len):  # what is said of a part outdoes what of the whole
-            members = [name for name in names if f"{name}.".startswith(f"{layer}.")]
-            if not members:
-                known = dict.fromkeys(name.partition(".")[0] for name in names)
-                raise ValueError(
-                    f"lr_mult names a layer {layer!r}, which {type(module).__name__} has not; its "
-                    f"layers with weights are {', '.join(map(repr, known))}"
-                )
-            factors |= dict.fromkeys(members, lr_mult[layer])
-    return {name: factor for name, factor in factors.items() if factor != 1}

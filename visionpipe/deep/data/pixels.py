@@ -241,3 +241,10 @@ def _sums_of_floats(values, weights):
     of_images = values.sum((2, 3)), values.square().sum((2, 3))  # (b, c)
     total, squares = (weights @ moments for moments in of_images)
     return weights.sum() * values[0, 0].numel(), total, squares
+
+
+def as_images_again(pixels):
+    """Pixels (n, c, h, w) as a user's array (n, h, w, c), or as what they are read from."""
+    if isinstance(pixels, LazyPixels):
+        return pixels.images
+    return pixels.permute(0, 2, 3, 1).numpy()

@@ -18,8 +18,8 @@ class Batches:
     Parameters
     ----------
     dataset : skorch.dataset.Dataset, or a torch Subset of one
-        Images (n, c, h, w) as ``X``, a tensor or what `visionpipe.deep.pixels` has instead; class
-        numbers (n,), a tensor, as ``y``, or None.
+        Images (n, c, h, w) as ``X``, a tensor or what `visionpipe.deep.data.pixels` has instead;
+        class numbers (n,), a tensor, as ``y``, or None.
     batch_size : int
     shuffle : bool
         Draw a new order, from torch's global generator, each time iteration starts. A batch of one

@@ -51,6 +51,17 @@ class PrefixedParams:
         self._prefixed = {**self._prefixed, **prefixed}
         return self
 
+    def _prefixed_by(self, prefix):
+        """Options of a prefix, such as "module", without it."""
+        start = f"{prefix}__"
+        named = self._prefixed.items()
+        return {n.removeprefix(start): value for n, value in named if n.startswith(start)}
+
+    def _prefixed_for_skorch(self):
+        """All but those that are our own."""
+        named = self._prefixed.items()
+        return {n: value for n, value in named if not n.startswith("lr_schedule__")}
+
     def _assign_prefixed(self, params):
         """For the constructor: assign, and refuse other names as Python would."""
         for name in params:

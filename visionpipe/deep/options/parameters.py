@@ -6,38 +6,38 @@ from numbers import Integral, Real
 import numpy as np
 
 from visionpipe.base import check_choice, refuse
-from visionpipe.deep.augmentation import Augmentation
-from visionpipe.deep.views import check_tta
+from visionpipe.deep.data.augmentation import Augmentation
+from visionpipe.deep.data.views import check_tta
 
-_COUNT = (Integral, "a whole number from 1", lambda n: n >= 1)
+COUNT = (Integral, "a whole number from 1", lambda n: n >= 1)
 _SHARE = (Real, "a number between 0 and 1", lambda part: 0 < part < 1)
-_POSITIVE = (Real, "a positive number", lambda value: 0 < value < np.inf)
+POSITIVE = (Real, "a positive number", lambda value: 0 < value < np.inf)
+FROM_ZERO = (Real, "a number from 0", lambda value: 0 <= value < np.inf)
 _NUMBERS = {
-    "max_epochs": _COUNT,
-    "batch_size": _COUNT,
-    "n_iter_no_change": _COUNT,
-    "n_tests": _COUNT,
-    "lr": _POSITIVE,
+    "max_epochs": COUNT,
+    "batch_size": COUNT,
+    "n_iter_no_change": COUNT,
+    "n_tests": COUNT,
+    "lr": POSITIVE,
 }
 _NUMBERS_OR_NONE = {
-    "clip_grad_norm": _POSITIVE,
+    "clip_grad_norm": POSITIVE,
     "ema_decay": _SHARE,
-    "freeze_epochs": _COUNT,
+    "freeze_epochs": COUNT,
     "validation_fraction": _SHARE,
-    "weight_decay": (Real, "a number from 0", lambda value: 0 <= value < np.inf),
+    "weight_decay": FROM_ZERO,
 }
 
 
 def check(classifier):
     """Raise a ValueError that names the first parameter that makes no sense.
 
-    Those that are words are looked up in `visionpipe.deep.choices`.
+    Those that are words are looked up in `visionpipe.deep.options.choices`.
     """
     for name, wanted in _NUMBERS.items():
-        _require(classifier, name, *wanted)
-    for name, (kind, wanted, holds) in _NUMBERS_OR_NONE.items():
-        if getattr(classifier, name) is not None:
-            _require(classifier, name, kind, f"None or {wanted}", holds)
+        require(classifier, name, *wanted)
+    for name, wanted in _NUMBERS_OR_NONE.items():
+        require_or_none(classifier, name, *wanted)
     check_choice(
         classifier,
         early_stopping=(False, True),
@@ -66,33 +66,45 @@ def _check_prefixed(classifier):
             "criterion__reduction is for CNNClassifier to choose, which weights images and takes "
             "the mean; leave it out"
         )
-    if classifier.weight_decay is not None and "optimizer__weight_decay" in options:
-        raise ValueError(
-            "weight_decay, of filters and matrices, and optimizer__weight_decay, of all weights, "
-            "are both set; set one of them"
-        )
+    check_one_weight_decay(classifier)
 
 
 def _check_transfer(classifier):
     if classifier.freeze is not None and classifier.freeze != "features":
-        kind, wanted, holds = _COUNT
-        _require(classifier, "freeze", kind, f"None, 'features' or {wanted}", holds)
+        kind, wanted, holds = COUNT
+        require(classifier, "freeze", kind, f"None, 'features' or {wanted}", holds)
     if classifier.freeze_epochs is not None and classifier.freeze is None:
         raise ValueError(
             f"freeze_epochs={classifier.freeze_epochs} has nothing to freeze; set freeze, for "
             "instance to 'features', or leave freeze_epochs out"
         )
     factors = classifier.lr_mult
-    kind, _, is_positive = _POSITIVE
+    kind, _, is_positive = POSITIVE
     for factor in factors.values() if isinstance(factors, dict) else [factors]:
         if not isinstance(factor, kind) or not is_positive(factor):
             refuse(classifier, "lr_mult", "a positive number, or a dict of layer to such numbers")
 
 
-def _require(classifier, name, kind, wanted, holds):
-    value = getattr(classifier, name)
+def check_one_weight_decay(estimator):
+    """Raise a ValueError if two parameters decide it."""
+    if estimator.weight_decay is not None and "optimizer__weight_decay" in estimator.get_params():
+        raise ValueError(
+            "weight_decay, of filters and matrices, and optimizer__weight_decay, of all weights, "
+            "are both set; set one of them, or weight_decay=None"
+        )
+
+
+def require(estimator, name, kind, wanted, holds):
+    """Raise a ValueError unless a parameter is a number that will do, such as `COUNT`."""
+    value = getattr(estimator, name)
     if isinstance(value, bool) or not isinstance(value, kind) or not holds(value):
-        refuse(classifier, name, wanted)
+        refuse(estimator, name, wanted)
+
+
+def require_or_none(estimator, name, kind, wanted, holds):
+    """Raise a ValueError unless a parameter is None or such a number."""
+    if getattr(estimator, name) is not None:
+        require(estimator, name, kind, f"None or {wanted}", holds)
 
 
 def crop_size_of(classifier):

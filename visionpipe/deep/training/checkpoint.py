@@ -58,7 +58,7 @@ class CheckpointFolder:
     --------
     >>> import tempfile
     >>> import torch
-    >>> from visionpipe.deep.checkpoint import CheckpointFolder
+    >>> from visionpipe.deep.training.checkpoint import CheckpointFolder
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     with CheckpointFolder(directory, "c0ffee") as folder:
     ...         folder.write(1, {"weights": torch.ones(2)})
@@ -248,7 +248,7 @@ def identity_of(parameters, images, y, *, sample_weight=None, seed):
     --------
     >>> import numpy as np
     >>> from visionpipe import as_images
-    >>> from visionpipe.deep.checkpoint import identity_of
+    >>> from visionpipe.deep.training.checkpoint import identity_of
     >>> images = as_images(np.zeros((2, 8, 8), dtype=np.uint8))
     >>> identity = identity_of({"lr": 0.1}, images, [0, 1], seed=0)
     >>> identity == identity_of({"lr": 0.1}, images, [0, 1], seed=0)

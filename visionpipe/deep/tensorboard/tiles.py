@@ -27,7 +27,7 @@ def grid(tiles):
     Examples
     --------
     >>> import torch
-    >>> from visionpipe.deep.tiles import grid
+    >>> from visionpipe.deep.tensorboard.tiles import grid
     >>> grid(torch.rand(10, 3, 16, 8)).shape  # 3 rows of 4, each 34x18 with its edge
     torch.Size([3, 102, 72])
     """

@@ -90,7 +90,7 @@ class Augmentation(BaseEstimator):
     Examples
     --------
     >>> import torch
-    >>> from visionpipe.deep.augmentation import Augmentation
+    >>> from visionpipe.deep.data.augmentation import Augmentation
     >>> batch = torch.tensor([[1, 2, 3], [4, 5, 6]], dtype=torch.uint8).view(2, 1, 1, 3)
     >>> augmentation = Augmentation(mirror="alternating")
     >>> for epoch in range(2):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from visionpipe.deep.batches import Batches
+from visionpipe.deep.data.batches import Batches
 from visionpipe.networks.dry_run import in_eval_mode
 
 LOOKED_AT = 4096

@@ -12,11 +12,11 @@ from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from torch.utils.data import Subset
 
-from visionpipe.deep.augmentation import Augmentation
+from visionpipe.deep.data.augmentation import Augmentation
+from visionpipe.deep.data.views import random_crop
 from visionpipe.deep.net import TensorNet, memory_explained
 from visionpipe.deep.stripped import plain_history
-from visionpipe.deep.views import random_crop
-from visionpipe.deep.weights import BestWeights, MovingAverage, copy_of
+from visionpipe.deep.training.weights import BestWeights, MovingAverage, copy_of
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 

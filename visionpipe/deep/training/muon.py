@@ -63,7 +63,7 @@ class Muon(torch.optim.Optimizer):
     Examples
     --------
     >>> import torch
-    >>> from visionpipe.deep.muon import Muon
+    >>> from visionpipe.deep.training.muon import Muon
     >>> layer = torch.nn.Conv2d(3, 8, 5)
     >>> optimizer = Muon(layer.parameters(), lr=0.1)
     >>> [(group["kind"], group["lr"]) for group in optimizer.param_groups]

@@ -38,7 +38,7 @@ def check_network_takes(build, image_size, n_channels):
     Examples
     --------
     >>> from torch import nn
-    >>> from visionpipe.deep.fit_check import check_network_takes
+    >>> from visionpipe.deep.options.fit_check import check_network_takes
     >>> def build(image_size):
     ...     layers = nn.Conv2d(1, 8, 5), nn.MaxPool2d(2), nn.Flatten(), nn.LazyLinear(2)
     ...     return nn.Sequential(*layers)

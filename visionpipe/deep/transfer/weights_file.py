@@ -44,7 +44,7 @@ def read_weights(path):
     --------
     >>> import tempfile
     >>> import torch
-    >>> from visionpipe.deep.weights_file import read_weights
+    >>> from visionpipe.deep.transfer.weights_file import read_weights
     >>> layer = torch.nn.Linear(3, 2)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     torch.save(layer.state_dict(), folder + "/linear.pt")

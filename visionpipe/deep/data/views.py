@@ -63,7 +63,7 @@ def views(batch, tta=None, crop_size=None):
     Examples
     --------
     >>> import torch
-    >>> from visionpipe.deep.views import views
+    >>> from visionpipe.deep.data.views import views
     >>> for images, weight in views(torch.arange(4).view(1, 1, 1, 4), "mirror", (1, 2)):
     ...     print(images.flatten().tolist(), weight)
     [1, 2] 0.5
@@ -117,7 +117,7 @@ def centre_crop(batch, size):
     Examples
     --------
     >>> import torch
-    >>> from visionpipe.deep.views import centre_crop
+    >>> from visionpipe.deep.data.views import centre_crop
     >>> centre_crop(torch.arange(16).view(1, 1, 4, 4), 2)
     tensor([[[[ 5,  6],
               [ 9, 10]]]])
@@ -151,7 +151,7 @@ def random_crop(batch, size):
     Examples
     --------
     >>> import torch
-    >>> from visionpipe.deep.views import random_crop
+    >>> from visionpipe.deep.data.views import random_crop
     >>> random_crop(torch.zeros(5, 3, 32, 32), 28).shape
     torch.Size([5, 3, 28, 28])
     """

@@ -13,8 +13,8 @@ from skorch.callbacks import LRScheduler
 from torch import nn
 
 from visionpipe import networks
-from visionpipe.deep.muon import Muon
-from visionpipe.deep.schedule import SHARES, Schedule
+from visionpipe.deep.training.muon import Muon
+from visionpipe.deep.training.schedule import SHARES, Schedule
 
 # fused: one kernel updates all weights, where torch's default runs ten small ones for each of them.
 _OPTIMIZERS = {
@@ -46,7 +46,7 @@ def module(value):
 
 def optimizer(value):
     """An optimizer by its name, or a class of torch's or the user's."""
-    return _look_up("optimizer", value, _OPTIMIZERS)
+    return look_up("optimizer", value, _OPTIMIZERS)
 
 
 def criterion(value, weighted):
@@ -58,7 +58,7 @@ def criterion(value, weighted):
     weighted : bool
         Whether the losses of a batch will be weighted.
     """
-    options = _look_up("criterion", value, _CRITERIA)
+    options = look_up("criterion", value, _CRITERIA)
     if weighted:
         if not can_be_weighted(value):
             raise ValueError(
@@ -71,11 +71,20 @@ def criterion(value, weighted):
 
 def can_be_weighted(criterion):
     """Whether a loss, by its name or a class, can return one number for each image."""
-    chosen = _look_up("criterion", criterion, _CRITERIA)["criterion"]
+    chosen = look_up("criterion", criterion, _CRITERIA)["criterion"]
     return "reduction" in signature(chosen).parameters
 
 
-def _look_up(parameter, value, known):
+def look_up(parameter, value, known):
+    """A class by its name, with its options, or a class of torch's or the user's.
+
+    Parameters
+    ----------
+    parameter : str
+        Of the estimator; the key that the class is returned under.
+    value : str or class
+    known : dict of str to (class, dict)
+    """
     if isinstance(value, type):
         return {parameter: value}
     if isinstance(value, (nn.Module, torch.optim.Optimizer)):
@@ -134,7 +143,7 @@ def tensorboard(directory, classes):
     """
     if directory is None:
         return []
-    from visionpipe.deep.tensorboard import TensorBoardLog, import_summary_writer
+    from visionpipe.deep.tensorboard.log import TensorBoardLog, import_summary_writer
 
     import_summary_writer("CNNClassifier(tensorboard=...)")
     return [("tensorboard", TensorBoardLog(directory, classes))]

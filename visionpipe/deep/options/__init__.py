@@ -1,0 +1,1 @@
+"""What the words and numbers among an estimator's parameters stand for."""

@@ -1,0 +1,1 @@
+"""Weights and features from networks that were trained elsewhere."""
