@@ -42,13 +42,13 @@ def test_this_file_knows_every_small_network():
 
 
 @pytest.mark.parametrize("name", sorted({*networks.names()} - {*SMALL_NETWORKS}))
-@pytest.mark.parametrize("image_size", [(64, 64), (32, 48)])
-def test_large_networks_without_memory_or_time(name, image_size):
+@pytest.mark.parametrize("image_size", [(80, 80), (76, 92)])
+def test_other_networks_without_memory_or_time(name, image_size):
     def build():
         return make(name, 3, image_size, n_classes=7)
 
     _, calls, error = dry_run(build, (*image_size, 3))
-    assert error is None and len(calls) > 20
+    assert error is None and len(calls) > 5
     with torch.device("meta"):
         assert build()(torch.empty(2, 3, *image_size)).shape == (2, 7)
 
@@ -156,7 +156,7 @@ def test_other_image_sizes_than_announced_fail(name):
 
 
 def test_unknown_name():
-    with pytest.raises(ValueError, match=r"'lenett'; known are airbench, cifarnet, lenet"):
+    with pytest.raises(ValueError, match=r"'lenett'; known are airbench, .*cifarnet, .*lenet, "):
         make("lenett", image_size=(8, 8))
 
 

@@ -14,9 +14,24 @@ __all__ = ["create", "names"]
 # of the class. A file is imported when its network is first asked for.
 _NETWORKS = {
     "airbench": ("airbench", "Airbench", {}),
+    "alexnet": ("alexnet", "AlexNet", {}),
+    "alexnet_ungrouped": ("alexnet", "AlexNet", {"groups": 1}),
+    "capsnet": ("capsnet", "CapsNet", {}),
     "cifarnet": ("cifarnet", "CifarNet", {}),
+    "fmp": ("fractional_max_pooling", "FMPNet", {}),
+    "fmp_cifar": (
+        "fractional_max_pooling",
+        "FMPNet",
+        {"width": 64, "pooling_ratio": 2 ** (1 / 3), "n_blocks": 12},
+    ),
+    "googlenet": ("googlenet", "GoogLeNet", {}),
+    "inception_v3": ("inception_v3", "InceptionV3", {}),
     "lenet": ("lenet", "LeNet5", {}),
+    "lenet5_1998": ("lenet5_1998", "LeNet5Of1998", {}),
+    "maxout": ("maxout", "MaxoutNet", {}),
+    "maxout_mnist": ("maxout", "MaxoutNet", {"configuration": "mnist"}),
     "mlp": ("mlp", "MLP", {}),
+    "nin": ("nin", "NetworkInNetwork", {}),
     **{f"resnet{d}": ("resnet", "CifarResNet", {"depth": d}) for d in (20, 32, 44, 56, 110)},
     **{f"resnet{d}": ("resnet", "ResNet", {"depth": d}) for d in (18, 34, 50, 101, 152)},
     "se_resnet50": ("resnet", "ResNet", {"depth": 50, "squeeze": 16}),
@@ -28,6 +43,7 @@ _NETWORKS = {
     "vgg16": ("vgg", "VGG", {"configuration": "D"}),
     "vgg16c": ("vgg", "VGG", {"configuration": "C"}),
     "vgg19": ("vgg", "VGG", {"configuration": "E"}),
+    "zfnet": ("zfnet", "ZFNet", {}),
 }
 
 

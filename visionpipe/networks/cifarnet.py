@@ -30,7 +30,8 @@ class CifarNet(nn.Sequential):
 
     Differs from the tutorial: PyTorch's initial weights instead of normal ones of fixed deviation.
     Its training (weight decay 0.004 on dense1 and dense2 only, random crops, flips and light, a
-    moving average of the weights) is not the network's business. Least image size: 1x1.
+    moving average of the weights) is not the network's business but that of `pipelines.cifarnet`.
+    Least image size: 1x1.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The one check all networks share."""
+"""What networks share about the size of images: the check, and the margins of small ones."""
 
 
 class ImagesTooSmall(ValueError):
@@ -43,3 +43,9 @@ def check_image_size(network, image_size, least, layers=None):
 
 def _smaller(size, least):
     return size[0] < least[0] or size[1] < least[1]
+
+
+def margins(length, field):
+    """Zeros before and after an axis that bring it to a field; none if it is larger."""
+    missing = max(0, field - length)
+    return missing // 2, missing - missing // 2

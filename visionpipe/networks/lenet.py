@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
-from visionpipe.networks.image_size import check_image_size
+from visionpipe.networks.image_size import check_image_size, margins
 
 _FIELD = 32  # pixels a side: the input of the paper
 
@@ -48,8 +48,8 @@ class LeNet5(nn.Sequential):
 
     def __init__(self, *, n_channels, image_size, n_classes):
         height, width = check_image_size(self, image_size, (1, 1))
-        left, right = _padding(width)
-        top, bottom = _padding(height)
+        left, right = margins(width, _FIELD)
+        top, bottom = margins(height, _FIELD)
         n_pooled = _pooled(height + top + bottom) * _pooled(width + left + right)
         # ReLU and the maximum may change places: after pooling there is a quarter left to do.
         super().__init__(
@@ -69,12 +69,6 @@ class LeNet5(nn.Sequential):
                 dense3=nn.Linear(84, n_classes),  # (b, n_classes)
             )
         )
-
-
-def _padding(length):
-    """Zeros before and after an axis that bring it to the field."""
-    missing = max(0, _FIELD - length)
-    return missing // 2, missing - missing // 2
 
 
 def _pooled(length):

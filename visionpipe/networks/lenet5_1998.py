@@ -5,7 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
-from visionpipe.networks.image_size import check_image_size
+from visionpipe.networks.image_size import check_image_size, margins
 
 _FIELD = 32  # pixels a side: the input of the paper
 _CODE_LENGTH = 84  # units of F6, as many as the 7x12 pixels of the paper's bitmaps
@@ -81,8 +81,8 @@ class LeNet5Of1998(nn.Sequential):
 
     def __init__(self, *, n_channels, image_size, n_classes):
         height, width = check_image_size(self, image_size, (1, 1))
-        left, right = _padding(width)
-        top, bottom = _padding(height)
+        left, right = margins(width, _FIELD)
+        top, bottom = margins(height, _FIELD)
         n_pooled = _pooled(height + top + bottom), _pooled(width + left + right)
         super().__init__(
             OrderedDict(
@@ -177,12 +177,6 @@ class DistancesToCodes(nn.Module):
             units.square().sum(1, keepdim=True) + self.codes.shape[1]
         )  # (b, 1): |u|² + |code|²
         return nn.functional.linear(units, self.codes) - squares / 2
-
-
-def _padding(length):
-    """Zeros before and after an axis that bring it to the field."""
-    missing = max(0, _FIELD - length)
-    return missing // 2, missing - missing // 2
 
 
 def _pooled(length):
