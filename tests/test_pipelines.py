@@ -4,17 +4,23 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 import pipelines
-from pipelines import search
-from visionpipe import load, load_faces
+from pipelines import search, transfer
+from visionpipe import CNNClassifier, load, load_faces
 from visionpipe.probabilities import with_probabilities
 from visionpipe.store import FeatureStore
 
 FACES = load_faces()
+ON_REQUEST = [
+    *("autoencoder_svm", "cifar10_fast", "cifarnet", "cnn_features_svm", "fmp", "resnet20"),
+    "transfer",
+]
 
 
 def test_names():
@@ -22,11 +28,11 @@ def test_names():
         "pixels_svm", "hog_svm", "lbp_svm", "color_svm", "sift_bovw_svm", "rootsift_bovw_svm",
         "dense_bovw_svm", "vlad_svm", "fisher_svm", "patches_linear", "softmax", "mlp", "lenet",
     ]  # fmt: skip
-    with pytest.raises(ValueError, match="no pipeline 'sift'; there are pixels_svm.*cifar10_fast$"):
+    with pytest.raises(ValueError, match="no pipeline 'sift'; there are pixels_svm.*transfer$"):
         pipelines.get("sift")
 
 
-@pytest.mark.parametrize("name", [*pipelines.all_pipelines(), "cifar10_fast"])
+@pytest.mark.parametrize("name", [*pipelines.all_pipelines(), *ON_REQUEST])
 def test_grids_name_parameters_that_exist(name):
     module = pipelines.get(name)
     points = list(ParameterGrid(module.PARAM_GRID))
@@ -44,13 +50,16 @@ def test_every_point_of_a_grid_finds_descriptors(name):
         assert found.counts.sum() > 400 and (found.counts > 0).mean() > 0.7
 
 
-@pytest.mark.parametrize("name", pipelines.all_pipelines())
+@pytest.mark.parametrize("name", [*pipelines.all_pipelines(), *ON_REQUEST])
 def test_seeds_decide(name):
     build = pipelines.get(name).build
-    quick = {"net__max_epochs": 1} if "net" in build().named_steps else {}
+    epochs = [name for name in build().get_params() if name.endswith("max_epochs")]
     images, target = FACES.images[::4], FACES.target[::4]
-    one, two = (build(random_state=3).set_params(**quick).fit(images, target) for _ in range(2))
-    score = "predict_proba" if quick else "decision_function"
+    one, two = (
+        build(random_state=3).set_params(**dict.fromkeys(epochs, 1)).fit(images, target)
+        for _ in range(2)
+    )
+    score = "predict_proba" if hasattr(one, "predict_proba") else "decision_function"
     assert (getattr(one, score)(images) == getattr(two, score)(images)).all()
 
 
@@ -115,3 +124,38 @@ def test_probabilities_keep_the_predictions():
     assert (calibrated.predict(FACES.images) == pipeline.predict(FACES.images)).all()
     assert with_probabilities(calibrated, FACES.target) is calibrated
     assert with_probabilities(pipeline, [0, 1, 1]) is pipeline  # nothing to hold out of class 0
+
+
+def test_draws_are_of_each_class_and_leave_the_others_to_test_on():
+    y = np.array(["b", "a", "c"] * 10)
+    splits = transfer.draws(y, 4, 3, random_state=0, n_test=9)
+    assert len(splits) == 3 and not np.array_equal(splits[0][0], splits[1][0])
+    for train, test in splits:
+        assert sorted(y[train]) == ["a"] * 4 + ["b"] * 4 + ["c"] * 4
+        assert len(test) == 9 and not {*train} & {*test}
+    (train, test), *_ = transfer.draws(y, 4, 1)
+    assert sorted([*train, *test]) == list(range(30))
+    with pytest.raises(
+        ValueError, match="class a has 10 images; .* takes at least 11"
+    ):
+        transfer.draws(y, 10, 1)
+
+
+def test_ways_to_transfer_begin_with_the_source_or_without():
+    y = np.arange(20) % 2
+    source = CNNClassifier("resnet20", max_epochs=1, random_state=0)
+    source.fit(np.random.default_rng(0).random((20, 32, 32)), y)
+    ways = transfer.ways(source, random_state=0)
+    assert [*ways] == ["scratch", "fine_tuning", "extraction", "bag_of_words"]
+    assert ways["scratch"]["net"].init_from is None
+    images = FACES.images[:20]
+    vectors = clone(ways["extraction"])[:2].fit_transform(images, y)
+    assert vectors.shape == (20, 64)
+    begun = clone(ways["fine_tuning"]).set_params(net__max_epochs=1, net__lr=1e-30)
+    tuned = begun.fit(images, y)["net"].module_
+    torch.testing.assert_close(tuned.conv1.weight, source.module_.conv1.weight)
+
+
+def test_transfer_refuses_too_few_classes(capsys):
+    assert transfer.main(["faces"]) == 2
+    assert capsys.readouterr().err == "error: faces has 2 classes; wanted 4 or more\n"
