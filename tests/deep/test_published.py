@@ -11,7 +11,7 @@ from torch import nn
 
 from visionpipe.deep.classifier import CNNClassifier
 from visionpipe.deep.features import CNNFeatures
-from visionpipe.deep.transfer.published import published
+from visionpipe.deep.transfer.published import Given, published
 from visionpipe.networks.lenet import LeNet5
 
 IMAGES = np.random.default_rng(0).random((12, 28, 28, 3)).astype(np.float32)
@@ -39,9 +39,17 @@ SEEN_AS = SimpleNamespace(mean=[0.1, 0.2, 0.3], std=[0.4, 0.5, 0.6])
 WEIGHTS = SimpleNamespace(transforms=lambda: SEEN_AS)  # of torchvision
 
 
+def get_model(name, weights):
+    """torchvision's."""
+    assert weights is WEIGHTS
+    return Renamed(1)
+
+
 def create_model(name, pretrained):
     """timm's."""
+    assert pretrained
     module = Renamed(2)
+    module.asked_for = name
     module.pretrained_cfg = {"mean": (0.5,) * 3, "std": (0.25,) * 3}
     return module
 
@@ -57,8 +65,8 @@ def install(monkeypatch, *packages):
         top.models = models
         models.list_models = lambda: ["lenet"]
         models.get_model_weights = lambda name: SimpleNamespace(DEFAULT=WEIGHTS)
-        models.get_model = lambda name, weights: Renamed(1)
-        top.is_model = lambda name: name == "lenet"
+        models.get_model = get_model
+        models.is_model_pretrained = lambda name: name in ("lenet", "lenet.some_training")
         top.create_model = create_model
         monkeypatch.setitem(sys.modules, package, top)
         monkeypatch.setitem(sys.modules, f"{package}.models", models)
@@ -70,14 +78,40 @@ def test_torchvision_comes_first_and_each_can_be_named(monkeypatch):
     assert torch.equal(module.features[1].weight, lenet(1).conv1.weight) and not module.training
     np.testing.assert_array_equal(mean, np.float32([0.1, 0.2, 0.3]))
     np.testing.assert_array_equal(std, np.float32([0.4, 0.5, 0.6]))
-    module, mean, _ = published("timm/lenet", owner="x")
-    assert torch.equal(module.features[1].weight, lenet(2).conv1.weight) and mean[0] == 0.5
+    module, mean, std = published("timm/lenet", owner="x")
+    assert torch.equal(module.features[1].weight, lenet(2).conv1.weight)
+    assert (mean == 0.5).all() and (std == 0.25).all() and mean.dtype == std.dtype == np.float32
 
 
 def test_timm_alone(monkeypatch):
     install(monkeypatch, "timm")
     module, _, _ = published("lenet", owner="x")
     assert torch.equal(module.features[1].weight, lenet(2).conv1.weight)
+
+
+@pytest.mark.parametrize("name", ["lenet.some_training", "hf-hub:someone/lenet"])
+def test_names_that_timm_alone_has(monkeypatch, name):
+    install(monkeypatch, "torchvision", "timm")
+    module, _, _ = published(name, owner="x")
+    assert module.asked_for == name
+
+
+def test_imagenet_where_a_publisher_does_not_say(monkeypatch):
+    install(monkeypatch, "torchvision", "timm")
+    monkeypatch.setattr(sys.modules[__name__], "SEEN_AS", SimpleNamespace())
+    monkeypatch.setattr(sys.modules["timm"], "create_model", lambda name, pretrained: Renamed(2))
+    for name in ("torchvision/lenet", "timm/lenet"):
+        _, mean, std = published(name, owner="x")
+        np.testing.assert_array_equal(mean, np.float32([0.485, 0.456, 0.406]))
+        np.testing.assert_array_equal(std, np.float32([0.229, 0.224, 0.225]))
+
+
+def test_a_given_network_is_copied():
+    module = Renamed(1)
+    copy = Given(module)()
+    assert torch.equal(copy.features[1].weight, module.features[1].weight)
+    copy.features[1].weight.detach().zero_()
+    assert module.features[1].weight.abs().sum() > 0
 
 
 def test_unknown_names(monkeypatch):

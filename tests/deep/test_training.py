@@ -943,3 +943,25 @@ def test_training_loss_of_the_network_takes_the_place_of_the_criterion(weighted)
         before = getattr(dense, name)
         expected = before - 0.1 * before.grad
         torch.testing.assert_close(getattr(trained.module_.dense, name), expected)
+
+
+class InBfloat16(OwnLoss):
+    def training_loss(self, images, labels, criterion):
+        loss, logits = super().training_loss(images, labels, criterion)
+        assert logits.dtype == torch.bfloat16
+        return loss, logits
+
+
+class FewLogits(OwnLoss):
+    def training_loss(self, images, labels, criterion):
+        loss, logits = super().training_loss(images, labels, criterion)
+        return loss, logits[:, :1]
+
+
+def test_training_loss_is_computed_in_the_precision_asked_for_and_its_logits_are_checked():
+    images, labels = np.random.default_rng(0).random((6, 3, 3)), np.arange(6) % 3
+    quick(InBfloat16, max_epochs=1, precision="bfloat16").fit(images, labels)
+    with pytest.raises(
+        ValueError, match=r"FewLogits returned logits of shape \(6, 1\) for 6 images"
+    ):
+        quick(FewLogits, max_epochs=1).fit(images, labels)

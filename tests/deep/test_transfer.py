@@ -1,6 +1,8 @@
 """Training that begins with the weights of another network."""
 
+import pickle
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,12 +11,16 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
+from skorch.callbacks import Callback
 from torch import nn
 
 from visionpipe import networks
 from visionpipe.deep.classifier import CNNClassifier
-from visionpipe.deep.transfer.layers import layers_in_order
+from visionpipe.deep.transfer.layers import layers_in_order, lr_factors
 from visionpipe.deep.transfer.weights import class_tensors, weights_from
+from visionpipe.networks.lenet import LeNet5
 
 DIGITS = load_digits()
 IMAGES = (DIGITS.images * 15).astype(np.uint8)[:200]  # (n, 8, 8)
@@ -159,6 +165,14 @@ def test_partial_fit_keeps_the_factors(source):
     assert sorted(rates) == pytest.approx([0.002, 0.02])
 
 
+def test_partial_fit_keeps_layers_frozen_also_after_a_journey(source):
+    network = quick(init_from=source, freeze=2, freeze_epochs=2)
+    for n_frozen in (4, 4, 0):
+        network.partial_fit(IMAGES, LABELS, classes=np.arange(10))
+        network = pickle.loads(pickle.dumps(network))
+        assert len(unchanged(network, weights(source))) == n_frozen
+
+
 def test_a_file_of_another_class_count(source, tmp_path):
     torch.save(source.module_.state_dict(), tmp_path / "four.pt")
     network = quick(init_from=tmp_path / "four.pt", freeze="features").fit(IMAGES, LABELS)
@@ -200,6 +214,16 @@ def test_grey_images_for_a_network_of_rgb_ones():
     )
 
 
+def test_weights_of_whole_images_for_parts_of_larger_ones():
+    images = np.random.default_rng(0).integers(0, 256, (20, 40, 44), dtype=np.uint8)
+    source = quick().fit(images[:, :36, :38], np.arange(20) % 3)
+    network = quick(init_from=source, crop_size=(36, 38), freeze="features", lr_mult=0.5)
+    network.fit(images, np.arange(20) % 2)
+    assert {n.partition(".")[0] for n in weights(source)} - {"dense3"} == {
+        n.partition(".")[0] for n in unchanged(network, weights(source))
+    }
+
+
 def test_rgb_images_for_a_network_of_grey_ones(source):
     rgb = np.repeat(IMAGES[..., None], 3, axis=-1)
     with pytest.raises(ValueError, match=r"is for grey images; put Grayscale\(\) before it"):
@@ -222,7 +246,8 @@ def test_a_clone_of_a_fitted_classifier_is_not_fitted(source):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"freeze": 5}, "has 5 with weights, of which at least one has to learn; .* from 1 to 4"),
+        ({"freeze": 5}, "freeze=5 leaves nothing to learn, .* LeNet5 has 5 .* from 1 to 4"),
+        ({"module": "softmax", "freeze": 1}, "has 1 layers with weights; leave freeze out"),
         ({"freeze": 0}, "freeze must be None, 'features' or a whole number from 1"),
         ({"freeze": True}, "freeze must be None, 'features' or"),
         ({"freeze": "all"}, "freeze must be None, 'features' or"),
@@ -231,7 +256,13 @@ def test_a_clone_of_a_fitted_classifier_is_not_fitted(source):
         ({"lr_mult": 0}, "lr_mult must be a positive number, or a dict"),
         ({"lr_mult": {"conv1": "slow"}}, "lr_mult must be a positive number, or a dict"),
         ({"lr_mult": {"conv": 0.1}}, "a layer 'conv', which LeNet5 has not; .* 'conv1', 'conv2'"),
-        ({"init_from": 3}, "init_from=3: wanted a fitted CNNClassifier"),
+        ({"lr_mult": {1: 0.1}}, "a layer 1, which LeNet5 has not"),
+        ({"init_from": 3}, "init_from is of type int; wanted a fitted CNNClassifier"),
+        ({"init_from": CNNClassifier}, "init_from is of type CNNClassifier; wanted a fitted"),
+        ({"init_from": make_pipeline(quick())}, "is of type Pipeline; .* is its last step"),
+        ({"init_from": FrozenEstimator(SVC())}, "init_from is of type SVC; wanted a fitted"),
+        ({"init_from": FrozenEstimator(quick())}, "is a CNNClassifier that is not fitted"),
+        ({"init_from": ""}, "is a folder; wanted the path of a weights file"),
         ({"init_from": "nowhere.pt"}, "there is no weights file nowhere.pt"),
     ],
 )
@@ -247,6 +278,48 @@ def test_weights_of_another_network_list_the_first_mismatches(source):
     assert "init_from: a fitted CNNClassifier does not fit the network" in message
     assert "conv1.weight is of shape (6, 1, 5, 5), wanted (16, 1, 3, 3)" in message
     assert "norm1.weight of shape (16,) is missing" in message and "more. It begins" in message
+
+
+def test_weights_of_another_network_are_not_taken_for_grey_ones():
+    rgb = np.repeat(IMAGES[..., None], 3, axis=-1)
+    with pytest.raises(ValueError, match=r"conv1.weight is of shape .* wanted \(16, 3, 3, 3\)"):
+        quick("resnet20", init_from=quick().fit(rgb, LABELS)).fit(rgb, LABELS)
+
+
+def test_fewer_tensors_of_other_names_do_not_fit(source, tmp_path):
+    tensors = enumerate(list(source.module_.state_dict().values())[:-1])
+    torch.save({f"x{i}": tensor for i, tensor in tensors}, tmp_path / "w.pt")
+    with pytest.raises(ValueError, match=r"conv1.weight of shape .* is missing.* begins with x0"):
+        quick(init_from=tmp_path / "w.pt").fit(IMAGES, LABELS)
+
+
+def test_tensors_that_are_left_over_are_told_of(source, tmp_path):
+    """A deeper network's weights may fit the layers that this one has."""
+    more = {"late.weight": torch.zeros(3, 3), "late.num_batches_tracked": torch.tensor(1)}
+    torch.save(source.module_.state_dict() | more, tmp_path / "w.pt")
+    with pytest.warns(UserWarning, match=r"no place for 1 tensors of .*w.pt, late.weight first"):
+        network = quick(init_from=tmp_path / "w.pt", freeze="features").fit(IMAGES, LABELS)
+    assert "conv1.weight" in unchanged(network, weights(source))
+
+
+class Brightness(nn.Module):
+    """Of images of any channels, whose mean it takes."""
+
+    def __init__(self, *, n_channels, image_size, n_classes):
+        super().__init__()
+        self.last = nn.Linear(image_size[0] * image_size[1], n_classes)
+        self.first = nn.Linear(image_size[0] * image_size[1], image_size[0] * image_size[1])
+
+    def forward(self, images):
+        return self.last(self.first(images.mean(1).flatten(1)).relu())
+
+
+def test_statistics_of_images_of_other_channels_are_not_taken_over():
+    source = quick(Brightness).fit(IMAGES[FEW], LABELS[FEW])
+    rgb = np.stack([IMAGES, IMAGES // 2, IMAGES // 3], axis=-1)
+    network = quick(Brightness, init_from=source, freeze="features").fit(rgb, LABELS)
+    assert network.pixel_mean_.shape == (3,) and len({*network.pixel_mean_}) == 3
+    assert "first.weight" in unchanged(network, weights(source))
 
 
 def test_weights_for_images_of_another_size(source):
@@ -270,6 +343,14 @@ def test_class_tensors_are_found_in_every_network():
         assert len(found) < len(last) or name == "softmax", name
 
 
+def test_class_tensors_draw_nothing_that_others_see():
+    for module in (Odd, LeNet5):
+        torch.manual_seed(3)
+        state = torch.get_rng_state()
+        class_tensors(partial(module, n_channels=1, image_size=(8, 8)))
+        assert torch.equal(torch.get_rng_state(), state)
+
+
 def layers_with_weights(build):
     with torch.device("meta"):
         return list(build(5).named_parameters())
@@ -281,6 +362,124 @@ def test_layers_in_order():
     assert len(layers) == 20
     assert layers[0] == ["conv1.weight", "norm1.weight", "norm1.bias"]
     assert layers[-1] == ["dense.weight", "dense.bias"]
+    norm_first = nn.Sequential(nn.BatchNorm2d(1), nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
+    assert layers_in_order(norm_first) == [
+        ["0.weight", "0.bias"],
+        ["1.weight", "1.bias", "2.weight", "2.bias"],
+    ]
+
+
+def test_layers_by_number():
+    """As a Sequential names them; ints do for their names."""
+    network = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    assert lr_factors(network, {1: 0.5}, ()) == {"1.weight": 0.5, "1.bias": 0.5}
+
+
+class Normalised(nn.Module):
+    """With normalisations without scales, the first before any layer, and weights of its own."""
+
+    def __init__(self, *, n_channels, image_size, n_classes):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(n_channels, 1, 1))
+        self.register_buffer("scale", torch.ones(()))
+        self.norm0 = nn.BatchNorm2d(n_channels, affine=False)
+        self.conv1 = nn.Conv2d(n_channels, 4, 3)
+        self.norm1 = nn.BatchNorm2d(4, affine=False)
+        self.conv2 = nn.Conv2d(4, 4, 3)
+        self.norm2 = nn.BatchNorm2d(4, affine=False)
+        self.last = nn.Linear(4, n_classes)
+
+    def forward(self, images):
+        maps = self.norm1(self.conv1(self.norm0(images * self.scale + self.shift)))
+        return self.last(self.norm2(self.conv2(maps)).mean((2, 3)))
+
+    def training_loss(self, images, labels, criterion):
+        assert self.training
+        logits = self(images)
+        return criterion(logits, labels), logits
+
+
+@pytest.mark.parametrize(
+    ("freeze", "learn"),
+    [
+        (1, {"conv1", "norm1", "conv2", "norm2", "last"}),
+        (2, {"conv2", "norm2", "last"}),
+        (3, {"last"}),
+        ("features", {"last"}),
+    ],
+)
+def test_statistics_without_scales_rest_with_the_layer_before(freeze, learn):
+    source = quick(Normalised).fit(IMAGES[FEW], LABELS[FEW])
+    network = quick(Normalised, init_from=source, freeze=freeze).fit(IMAGES, LABELS)
+    changed = {*weights(network)} - unchanged(network, weights(source))
+    counted = {name for name in changed if not name.endswith("num_batches_tracked")}
+    assert {name.partition(".")[0] for name in counted} == learn
+
+
+class Block(nn.Sequential):
+    def __init__(self, n_channels):
+        super().__init__(nn.Conv2d(n_channels, 4, 3), nn.BatchNorm2d(4))
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, images):
+        return super().forward(images * self.scale)
+
+
+class OfBlocks(nn.Sequential):
+    def __init__(self, *, n_channels, image_size, n_classes):
+        norm, pool = nn.BatchNorm2d(n_channels, affine=False), nn.AdaptiveAvgPool2d(1)
+        super().__init__(norm, Block(n_channels), pool, nn.Flatten(), nn.Linear(4, n_classes))
+
+
+def test_what_lies_before_the_first_layer_rests_and_what_learns_within_it_does_not():
+    """The first layer is the scale of the block, in which the normalisation belongs to another."""
+    source = quick(OfBlocks).fit(IMAGES[FEW], LABELS[FEW])
+    network = quick(OfBlocks, init_from=source, freeze=1).fit(IMAGES, LABELS)
+    same = unchanged(network, weights(source))
+    assert {"0.running_mean", "1.scale"} <= same and "1.1.running_mean" not in same
+
+
+def test_statistics_are_taken_again_once_layers_learn():
+    source = quick(Normalised).fit(IMAGES[FEW], LABELS[FEW])
+    network = quick(Normalised, init_from=source, freeze="features", freeze_epochs=1, max_epochs=2)
+    same = unchanged(network.fit(IMAGES, LABELS), weights(source))
+    assert not {name for name in same if "running" in name}
+
+
+class AllOwn(nn.Module):
+    """Has no tensor that depends on the number of classes, but always four logits."""
+
+    def __init__(self, *, n_channels, image_size, n_classes):
+        super().__init__()
+        self.conv = nn.Conv2d(n_channels, 4, 3)
+
+    def forward(self, images):
+        return self.conv(images).mean((2, 3))
+
+
+def test_a_network_of_which_nothing_would_learn():
+    with pytest.raises(ValueError, match="freeze='features' leaves nothing to learn"):
+        quick(AllOwn, freeze="features").fit(IMAGES[FEW], LABELS[FEW])
+
+
+class HalfOwn(Brightness):
+    """Has weights that its class has frozen."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.first.weight.requires_grad_(False)
+
+
+@pytest.mark.parametrize("freeze_epochs", [None, 1])
+def test_what_the_class_froze_is_not_thawed(freeze_epochs):
+    source = quick(HalfOwn).fit(IMAGES[FEW], LABELS[FEW])
+    network = quick(HalfOwn, init_from=source, freeze="features", freeze_epochs=freeze_epochs)
+    network.set_params(max_epochs=2).fit(IMAGES, LABELS)
+    assert "first.weight" in unchanged(network, weights(source))
+    assert ("first.bias" in unchanged(network, weights(source))) == (freeze_epochs is None)
+    assert (
+        not network.module_.first.weight.requires_grad and network.module_.first.bias.requires_grad
+    )
 
 
 def test_sources_are_told_apart_by_what_they_have_learned(source, tmp_path):
@@ -316,3 +515,22 @@ def test_users_networks_that_look_at_values():
     source = quick(Odd).fit(IMAGES[FEW], LABELS[FEW])
     network = quick(Odd, init_from=source, freeze="features").fit(IMAGES, LABELS)
     assert unchanged(network, weights(source)) == {"first.weight", "first.bias"}
+
+
+@pytest.mark.parametrize("n_before", [1, 2, 3])
+def test_a_resumed_training_ends_with_the_same_bits(source, tmp_path, n_before):
+    """Killed while layers are frozen, when they are to thaw, and after that."""
+    options = {"init_from": source, "freeze": 2, "freeze_epochs": 2, "lr_mult": {"conv2": 0.3}}
+    options |= {"max_epochs": 4, "ema_decay": 0.9, "lr_schedule": None}
+    whole = quick(**options).fit(IMAGES, LABELS)
+
+    class Kill(Callback):
+        def on_epoch_begin(self, net, **_):
+            if len(net.history) > n_before:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        quick(**options, checkpoint=tmp_path, callbacks=[Kill()]).fit(IMAGES, LABELS)
+    resumed = quick(**options, checkpoint=tmp_path).fit(IMAGES, LABELS)
+    assert len(list(tmp_path.iterdir())) == 1
+    assert unchanged(resumed, weights(whole)) == {*weights(whole)}

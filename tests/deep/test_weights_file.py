@@ -49,6 +49,26 @@ def test_what_training_scripts_wrap_weights_in(tmp_path, wrapper, prefix):
     assert_are_those(read_weights(tmp_path / "w.pt"))
 
 
+@pytest.mark.parametrize("prefix", ["module._orig_mod.", "_orig_mod.module."])
+def test_wrappers_in_wrappers(tmp_path, prefix):
+    renamed = {prefix + name: tensor for name, tensor in tensors().items()}
+    torch.save({"model": {"state_dict": renamed, "epoch": 3}}, tmp_path / "w.pt")
+    assert_are_those(read_weights(tmp_path / "w.pt"))
+
+
+def test_a_part_that_is_called_module_keeps_its_name(tmp_path):
+    content = {"module.weight": torch.zeros(2), "last.weight": torch.ones(2)}
+    torch.save(content, tmp_path / "w.pt")
+    assert list(read_weights(tmp_path / "w.pt")) == list(content)
+
+
+def test_the_home_folder_may_be_abbreviated(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    torch.save(tensors(), tmp_path / "w.pt")
+    assert_are_those(read_weights("~/w.pt"))
+
+
 class Bomb:
     def __init__(self, path):
         self.path = path
@@ -127,10 +147,14 @@ def test_other_files(tmp_path, content, message):
     [
         ([torch.zeros(2)], "an object of type list"),
         ({}, "an empty dict"),
-        ({"epoch": 3, "w": torch.zeros(2)}, "a dict whose 'epoch' are no tensors"),
+        ({"epoch": 3, "w": torch.zeros(2)}, "a dict whose 'epoch' are no names of tensors"),
+        ({"w": torch.zeros(2), 3: torch.zeros(2)}, "a dict whose 3 are no names of tensors"),
         ({"w": torch.tensor([1.0, np.nan])}, "damaged .w holds values that are not finite"),
+        ({"w": torch.ones(2, dtype=torch.int8)}, "holds w as a tensor of strided, int8 on cpu"),
+        ({"w": torch.ones(2, 2).to_sparse()}, "holds w as a tensor of sparse_coo, float32 on cpu"),
+        ({"w": torch.ones(2, device="meta")}, "holds w as a tensor of strided, float32 on meta"),
     ],
-    ids=["list", "empty", "others", "nan"],
+    ids=["list", "empty", "others", "numbers", "nan", "int8", "sparse", "meta"],
 )
 def test_files_of_something_else(tmp_path, content, message):
     torch.save(content, tmp_path / "w.pt")
@@ -141,6 +165,8 @@ def test_files_of_something_else(tmp_path, content, message):
 def test_no_file(tmp_path):
     with pytest.raises(ValueError, match="there is no weights file"):
         read_weights(tmp_path / "none.pt")
+    with pytest.raises(ValueError, match="is a folder; wanted the path of a weights file"):
+        read_weights(tmp_path)
 
 
 def test_safetensors_missing(tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
 """CNNFeatures: what a layer of a trained network makes of an image, as a vector."""
 
 import json
+import os
 from functools import partial
+from types import NoneType
 
 import numpy as np
 import torch
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.callback import with_callbacks
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -33,6 +35,8 @@ from visionpipe.deep.transfer.weights_file import read_weights
 from visionpipe.identity import code_in_use, describe
 from visionpipe.images import as_images
 
+_OF_IMAGES = ("module__image_size", "module__n_channels")  # what is not to be chosen
+
 
 class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
     """What a layer of a network makes of each image, as a vector for any scikit-learn estimator.
@@ -50,8 +54,9 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
         number of classes. "pretrained" takes the network of this name that torchvision publishes
         or, where that has none, timm ("timm/resnet18" names the publisher).
     layer : str, default=None
-        Name of a layer of the network, whose output is taken. None takes what goes into the last
-        layer with weights: the network's own idea of an image before it decides.
+        Name of a layer of the network, whose output is taken, the first if it is called several
+        times. None takes what goes into the last layer with weights: the network's own idea of an
+        image before it decides.
     pool : {"mean", "max", None}, default="mean"
         What becomes of maps (c, h, w): the mean or the maximum of each, or all of their values.
     pixel_mean, pixel_std : float or sequence of floats, default=None
@@ -178,6 +183,7 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
         """
         self._check_params()
         images = as_images(X, owner=type(self).__name__)
+        vars(self).pop("_n_features_out", None)  # of an earlier fit, should this one fail
         with self._fit_task(images, y):
             shape = images.first_shape()
             if _is_classifier(self.module):
@@ -188,6 +194,7 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
                 self._take_network(shape)
             self.image_shape_in_ = shape
             self.layer_ = self._look_up_layer()
+            self._takes_input, self._pool = self.layer is None, self.pool
             vectors, _ = self._once(images[:1], self._vectors, size=None)
         self._n_features_out = vectors.shape[1]
         return self
@@ -209,23 +216,44 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
         ValueError
             If images are of another size, or RGB where the network is for grey ones.
         """
-        check_is_fitted(self, "net_")
+        check_is_fitted(self, "_n_features_out")
         return super().transform(X)
 
     def _check_params(self):
         check_choice(self, pool=("mean", "max", None))
         check_positive_int(self, "batch_size")
+        if not isinstance(self.layer, (str, NoneType)):
+            refuse(self, "layer", "None or the name of a layer")
+        for name, least in (("pixel_mean", -np.inf), ("pixel_std", 0)):
+            _check_statistic(self, name, least)
         is_classifier = _is_classifier(self.module)
-        if is_classifier and self.weights is not None:
-            refuse(self, "weights", "None where module is a classifier, which has its own")
         for name in self._prefixed:
+            if name in _OF_IMAGES:
+                raise ValueError(f"{name} is what images are seen to have; leave it out")
             if not name.startswith("module__") or is_classifier:
                 raise ValueError(
                     f"{name} is no parameter of {type(self).__name__}, which takes module__*, "
                     "options of a network by its name or class"
                 )
-        if not is_classifier and self.weights != "pretrained":
+        if isinstance(self.module, BaseEstimator):
+            self._check_classifier()
+        elif not isinstance(self.weights, (str, os.PathLike, NoneType)):
+            refuse(self, "weights", "None, the path of a file or 'pretrained'")
+        elif self.weights != "pretrained":
             choices.module(self.module)
+
+    def _check_classifier(self):
+        is_frozen = isinstance(self.module, FrozenEstimator)
+        classifier = self.module.estimator if is_frozen else self.module
+        if not isinstance(classifier, CNNClassifier):
+            frozen = "FrozenEstimator of a " if is_frozen else ""
+            raise ValueError(
+                f"{type(self).__name__}: module is a {frozen}{type(classifier).__name__}; wanted "
+                "a CNNClassifier, which of a Pipeline is the last step, or a fitted one in a "
+                "FrozenEstimator"
+            )
+        if self.weights is not None:
+            refuse(self, "weights", "None where module is a classifier, which has its own")
 
     # ------------------------------------------------------------------ where networks come from
 
@@ -233,8 +261,6 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
         classifier = self.module
         if isinstance(classifier, FrozenEstimator):
             classifier = classifier.estimator
-            if not isinstance(classifier, CNNClassifier):
-                refuse(self, "module", "a fitted CNNClassifier, if it is a FrozenEstimator")
             check_is_fitted(classifier, "net_")
         else:
             classifier = clone(classifier).fit(images, y)
@@ -263,17 +289,32 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
         options["n_channels"] = n_channels
         with seeded(draw_seed(self.random_state), torch.device("cpu")):
             module = factory(**options)
-        module.load_state_dict(tensors, strict=False)
+        missing = module.load_state_dict(tensors, strict=False).missing_keys
+        if self.weights is not None:
+            self._check_weights_of_layer(missing)
         mean, std = (_of_channels(s, n_channels) for s in (IMAGENET_MEAN, IMAGENET_STD))
-        self._keep(stripped_of(module, factory, options), mean, std)
+        # a user's class may not do with channels side by side in memory, as in CNNClassifier
+        stripped = stripped_of(module, factory, options, channels_last=isinstance(self.module, str))
+        self._keep(stripped, mean, std)
+
+    def _check_weights_of_layer(self, missing):
+        """Refuse to give random features in the name of a file."""
+        for name in missing:
+            is_counter = name.endswith("num_batches_tracked")
+            if name.startswith(f"{self.layer}.") and not is_counter:
+                raise ValueError(
+                    f"layer={self.layer!r} has weights {name} that are not in {self.weights}, or "
+                    "do not fit; name a layer before it"
+                )
 
     def _keep(self, stripped, mean, std):
         """Take the network, and how pixels are standardised for it."""
-        given = zip((self.pixel_mean, self.pixel_std), (mean, std), strict=True)
-        self.pixel_mean_, self.pixel_std_ = (
-            np.float32(np.broadcast_to(own if of_user is None else of_user, len(own)))
-            for of_user, own in given
-        )
+        for name, own in (("pixel_mean", mean), ("pixel_std", std)):
+            of_user = getattr(self, name)
+            if np.size(of_user) not in (1, len(own)):
+                refuse(self, name, f"a number, or one for each of {len(own)} channels")
+            statistic = np.float32(np.broadcast_to(own if of_user is None else of_user, len(own)))
+            setattr(self, f"{name}_", statistic)
         self.net_ = self._rebuild(stripped)
 
     def _seen_as(self):
@@ -295,7 +336,7 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
             "network": self.net_.module,
             "options": self.net_.get_params_for("module"),
             "seen": (self.pixel_mean_, self.pixel_std_, self.net_.crop_size_),
-            "taken": (self.layer_, self.layer is None, self.pool),
+            "taken": (self.layer_, self._takes_input, self._pool),
         }
         described, origins = describe(shown)
         return f"CNNFeatures {self._version} {described} {json.dumps(code_in_use(origins))}"
@@ -309,9 +350,9 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
             )
         with seeded(0, batch.device):
             values = activations(
-                self.module_, self.net_.as_seen(batch), self.layer_, before=self.layer is None
+                self.module_, self.net_.as_seen(batch), self.layer_, before=self._takes_input
             )
-        return pooled(values, self.pool).float()
+        return pooled(values, self._pool).float()
 
     def _map(self, images, function):
         """One batch after the other: a network computes a batch on all cores."""
@@ -328,6 +369,17 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
         tags.requires_fit = True
         tags.target_tags.required = isinstance(self.module, CNNClassifier)
         return tags
+
+
+def _check_statistic(features, name, least):
+    """Raise a ValueError unless a parameter is None, or a finite number above that or several."""
+    if getattr(features, name) is None:
+        return
+    values = np.asarray(getattr(features, name))
+    are_numbers = values.ndim < 2 and values.dtype.kind in "iuf"
+    if not are_numbers or not np.all((values > least) & np.isfinite(values)):
+        above = "finite" if least < 0 else "positive"
+        refuse(features, name, f"None, a {above} number, or one for each channel")
 
 
 def _is_classifier(module):

@@ -119,7 +119,9 @@ class TensorNet(NeuralNetClassifier):
         if self.crop_size_ is not None and x.shape[2:] != self.crop_size_:
             x = centre_crop(x, self.crop_size_)
         x = (to_unit(x) - self.pixel_mean_).div_(self.pixel_std_)
-        return x.contiguous(memory_format=torch.channels_last) if self.channels_last_ else x
+        # pixels that were just read lie side by side with their channels
+        together = torch.channels_last if self.channels_last_ else torch.contiguous_format
+        return x.contiguous(memory_format=together)
 
     def check_data(self, X, y=None):
         """Nothing: CNNClassifier has checked, and the parent would sort y once more."""

@@ -81,7 +81,7 @@ def _check_transfer(classifier):
     factors = classifier.lr_mult
     kind, _, is_positive = POSITIVE
     for factor in factors.values() if isinstance(factors, dict) else [factors]:
-        if not isinstance(factor, kind) or not is_positive(factor):
+        if isinstance(factor, bool) or not isinstance(factor, kind) or not is_positive(factor):
             refuse(classifier, "lr_mult", "a positive number, or a dict of layer to such numbers")
 
 

@@ -203,7 +203,7 @@ class TrainingNet(TensorNet):
         super()._set_training(training)
         if training and self.is_frozen_:
             for part in self.still_:
-                part.train(False)
+                part.training = False  # not of what is in it: that may learn
 
     def _listeners(self, hook):
         """The callbacks that do something when told of it; most do nothing, thousands of times."""
@@ -436,14 +436,16 @@ def _parts_at_rest(module, frozen):
     """Parts of a network all of whose own parameters are frozen.
 
     One without parameters that has buffers, such as a normalisation without scales, goes with the
-    part before it.
+    part before it, the first one with the first layer. Not the network itself, whose mode says
+    whether it is trained.
     """
-    at_rest, rests = [], False
+    at_rest, rests = [], bool(frozen)
     for prefix, part in module.named_modules():
         own = [name for name, _ in part.named_parameters(prefix=prefix, recurse=False)]
         if own:
             rests = all(name in frozen for name in own)
-        if rests and (own or any(True for _ in part.buffers(recurse=False))):
+        holds = own or any(True for _ in part.buffers(recurse=False))
+        if rests and holds and part is not module:
             at_rest.append(part)
     return at_rest
 

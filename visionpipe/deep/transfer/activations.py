@@ -2,9 +2,11 @@
 
 import torch
 
-from visionpipe.networks.dry_run import dry_run
+from visionpipe.networks.dry_run import N_IMAGES, dry_run
 
 __all__ = ["activations", "check_layer", "last_layer", "pooled"]
+
+N_SHOWN = 40  # layers in an error; of networks of more, their parts are named
 
 
 class _Reached(Exception):
@@ -59,17 +61,19 @@ def check_layer(module, image_shape, layer):
     layer : str
     """
     shapes = {call.name: call.shape_out for call in layers_of(module, image_shape) if call.name}
-    known = {name for name, shape in shapes.items() if shape is not None and 2 <= len(shape) <= 4}
+    known = [name for name, shape in shapes.items() if _is_of_images(shape, N_IMAGES)]
     if layer not in known:
         what = "gives no maps or vectors" if layer in shapes else "is unknown"
+        parts = [name for name in known if "." not in name]
+        shown, more = (known, "") if len(known) <= N_SHOWN else (parts, ", and parts of these")
         raise ValueError(
             f"layer={layer!r} {what}; {type(module).__name__} has the layers "
-            + ", ".join(repr(name) for name in shapes if name in known)
+            f"{', '.join(map(repr, shown))}{more}"
         )
 
 
 def activations(module, images, layer, *, before=False):
-    """What comes out of a layer, or goes into it.
+    """What comes out of a layer, or goes into it, the first time that it is called.
 
     Parameters
     ----------
@@ -84,20 +88,44 @@ def activations(module, images, layer, *, before=False):
     Returns
     -------
     Tensor (b, ...)
+
+    Raises
+    ------
+    ValueError
+        If that is no tensor of a map, a vector or a set of vectors for each image, or the network
+        does not come to the layer.
     """
 
-    def end(part, args, *output):
-        raise _Reached(args[0] if before else output[0])
+    def end(part, args, kwargs, *output):
+        raise _Reached(*(output or (*args, *kwargs.values())))
 
     part = module.get_submodule(layer)
-    hook = (part.register_forward_pre_hook if before else part.register_forward_hook)(end)
+    hook = (part.register_forward_pre_hook if before else part.register_forward_hook)(
+        end, with_kwargs=True
+    )
     try:
         module(images)
     except _Reached as reached:
-        return reached.args[0]
+        return _checked(reached.args[0], len(images), f"{'into' if before else 'out of'} {layer!r}")
     finally:
         hook.remove()
     raise ValueError(f"{type(module).__name__} did not come to its layer {layer!r}")
+
+
+def _checked(values, n_images, where):
+    shape = tuple(values.shape) if isinstance(values, torch.Tensor) else None
+    if not _is_of_images(shape, n_images):
+        got = type(values).__name__ if shape is None else f"tensor of shape {shape}"
+        raise ValueError(
+            f"a {got} comes {where} for {n_images} images; wanted maps (b, c, h, w), vectors "
+            "(b, f) or sets of vectors (b, n, f): name another layer as layer=..."
+        )
+    return values
+
+
+def _is_of_images(shape, n_images):
+    """Whether it is of maps, vectors or sets of vectors, one for each image."""
+    return shape is not None and 2 <= len(shape) <= 4 and shape[0] == n_images
 
 
 def pooled(values, pool):

@@ -43,19 +43,22 @@ def frozen_names(module, freeze, of_classes):
     Raises
     ------
     ValueError
-        If there are fewer layers, or none would be left to learn.
+        If none would be left to learn.
     """
     if freeze is None:
         return frozenset()
-    if freeze == "features":
-        return frozenset(n for n, _ in module.named_parameters() if n not in of_classes)
     layers = layers_in_order(module)
-    if freeze >= len(layers):
+    if freeze == "features":
+        frozen = frozenset(n for n, _ in module.named_parameters() if n not in of_classes)
+    else:
+        frozen = frozenset(name for layer in layers[:freeze] for name in layer)
+    if not any(p.requires_grad and n not in frozen for n, p in module.named_parameters()):
         raise ValueError(
-            f"freeze={freeze} layers, but {type(module).__name__} has {len(layers)} with weights, "
-            f"of which at least one has to learn; choose a number from 1 to {len(layers) - 1}"
+            f"freeze={freeze!r} leaves nothing to learn, because {type(module).__name__} has "
+            f"{len(layers)} layers with weights; "
+            + (f"choose a number from 1 to {len(layers) - 1}" if layers[1:] else "leave freeze out")
         )
-    return frozenset(name for layer in layers[:freeze] for name in layer)
+    return frozen
 
 
 def lr_factors(module, lr_mult, of_classes):
@@ -85,7 +88,7 @@ def lr_factors(module, lr_mult, of_classes):
         factors = {name: lr_mult for name in names if name not in of_classes}
     else:
         factors = {}
-        for layer in sorted(lr_mult, key=len):  # what is said of a part outdoes what of the whole
+        for layer in sorted(lr_mult, key=lambda name: len(str(name))):  # parts outdo their whole
             members = [name for name in names if f"{name}.".startswith(f"{layer}.")]
             if not members:
                 known = dict.fromkeys(name.partition(".")[0] for name in names)

@@ -90,7 +90,8 @@ def _of_torchvision(torchvision, name):
 
 
 def _of_timm(timm, name):
-    if not timm.is_model(name.partition(".")[0]):
+    is_elsewhere = ":" in name  # on a hub, of which timm keeps no list
+    if not is_elsewhere and not timm.models.is_model_pretrained(name):
         return None
     module = timm.create_model(name, pretrained=True)
     own = getattr(module, "pretrained_cfg", {})

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from sklearn.frozen import FrozenEstimator
 
+from visionpipe.deep.fitted import HoldsNetwork
 from visionpipe.deep.transfer.published import published
 from visionpipe.deep.transfer.weights_file import read_weights
 
@@ -56,7 +57,8 @@ def weights_from(source, *, name, owner):
     Raises
     ------
     ValueError
-        If the classifier is not fitted, or there is no file, or no sound one.
+        If the source is nothing of these, the classifier is not fitted, or there is no file, or no
+        sound one.
     ImportError
         If published weights are asked for, and no package that has them can be imported.
     """
@@ -65,18 +67,19 @@ def weights_from(source, *, name, owner):
     if isinstance(source, str) and source == "pretrained":
         module, mean, std = published(name, owner=owner)
         return Weights(module.state_dict(), mean, std, f"published as {name!r}")
-    if hasattr(source, "predict_proba"):
+    if isinstance(source, HoldsNetwork) and hasattr(source, "predict_proba"):
         return _of_classifier(source, owner)
     if not isinstance(source, (str, os.PathLike)):
+        kind = source.__name__ if isinstance(source, type) else type(source).__name__
         raise ValueError(
-            f"{owner}={source!r}: wanted a fitted CNNClassifier, a FrozenEstimator of one, the "
-            "path of a file, or 'pretrained'"
+            f"{owner} is of type {kind}; wanted a fitted CNNClassifier, which of a Pipeline is its "
+            "last step, a FrozenEstimator of one, the path of a file, or 'pretrained'"
         )
     return Weights(read_weights(source), None, None, str(source))
 
 
 def _of_classifier(classifier, owner):
-    if not hasattr(classifier, "module_"):
+    if not hasattr(classifier, "net_"):
         kind = type(classifier).__name__
         raise ValueError(
             f"{owner} is a {kind} that is not fitted; fit it before and, because searches clone "
@@ -156,12 +159,13 @@ def fit_weights(weights, build, n_channels, *, owner):
     Warns
     -----
     UserWarning
-        If tensors were matched by their order.
+        If tensors were matched by their order, or some were left over.
     """
     for channels in (n_channels, 3) if n_channels == 1 else (n_channels,):
         own = partial(build, n_channels=channels)
         found = _match(weights, own, owner)
         if found is not None:
+            _warn_of_others(weights, found, owner)
             tensors, of_classes, n_classes = _told_apart(found, own)
             has_statistics = weights.mean is not None and len(weights.mean) == channels
             mean, std = (weights.mean, weights.std) if has_statistics else (None, None)
@@ -197,6 +201,17 @@ def _match(weights, build, owner):
             stacklevel=2,
         )
     return {n: found[n] for n in names if n in found}
+
+
+def _warn_of_others(weights, found, owner):
+    given = [name for name in weights.tensors if not _is_counter(name)]
+    if len(given) > len(found):
+        others = [name for name in given if name not in found]
+        warnings.warn(
+            f"{owner}: the network has no place for {len(others)} tensors of {weights.source}, "
+            f"{', '.join(others[:N_SHOWN])} first; they are left out",
+            stacklevel=2,
+        )
 
 
 def _told_apart(found, build):

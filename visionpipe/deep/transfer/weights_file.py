@@ -10,6 +10,10 @@ import torch
 __all__ = ["read_weights"]
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model")  # where training scripts put the weights
+_DTYPES = {  # others, such as int8 and those of quantised tensors, hold no weights as they are
+    *(torch.float16, torch.bfloat16, torch.float32, torch.float64),
+    *(torch.bool, torch.int32, torch.int64),
+}
 _PREFIXES = ("module.", "_orig_mod.")  # of DataParallel, and of torch.compile
 
 
@@ -35,8 +39,8 @@ def read_weights(path):
     Raises
     ------
     ValueError
-        If there is no such file, it is damaged, of another kind, or holds other objects or values
-        that are not finite.
+        If there is no such file, it is damaged, of another kind, or holds other objects, tensors
+        that are sparse or quantised, or values that are not finite.
     ImportError
         If it is of safetensors, and that package is missing.
 
@@ -53,6 +57,8 @@ def read_weights(path):
     {'weight': (2, 3), 'bias': (2,)}
     """
     path = Path(path).expanduser()
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; wanted the path of a weights file")
     if not path.is_file():
         raise ValueError(f"there is no weights file {path}")
     with open(path, "rb") as file:
@@ -123,18 +129,28 @@ def _named_tensors(content, path):
     """The tensors of a file's content, without what training scripts wrap them in."""
     while isinstance(content, dict) and (inner := _wrapped(content)) is not None:
         content = inner
-    if not isinstance(content, dict) or not content or not all(map(_is_tensor, content.values())):
+    if not isinstance(content, dict) or not content or not all(map(_is_weight, content.items())):
         raise ValueError(
             f"{path} holds no weights by name, but {_described(content)}; wanted a dict of name to "
             "tensor, as module.state_dict() gives it"
         )
-    for prefix in _PREFIXES:
-        if all(name.startswith(prefix) for name in content):
-            content = {name.removeprefix(prefix): tensor for name, tensor in content.items()}
+    while prefix := _prefix_of_all(content):
+        content = {name.removeprefix(prefix): tensor for name, tensor in content.items()}
     for name, tensor in content.items():
-        if not tensor.isfinite().all():
-            raise _damaged(path, f"{name} holds values that are not finite")
+        _check(tensor, name, path)
     return dict(content)
+
+
+def _check(tensor, name, path):
+    is_plain = tensor.layout == torch.strided and tensor.device.type == "cpu"  # has values, that is
+    if tensor.dtype not in _DTYPES or not is_plain:
+        kind = f"{tensor.layout}, {tensor.dtype} on {tensor.device}".replace("torch.", "")
+        raise ValueError(
+            f"{path} holds {name} as a tensor of {kind}; wanted weights as floats: save them dense "
+            "and not quantised"
+        )
+    if not tensor.isfinite().all():
+        raise _damaged(path, f"{name} holds values that are not finite")
 
 
 def _wrapped(content):
@@ -142,14 +158,18 @@ def _wrapped(content):
     return next((value for value in inner if isinstance(value, dict)), None)
 
 
-def _is_tensor(value):
-    return isinstance(value, torch.Tensor)
+def _prefix_of_all(names):
+    shared = (prefix for prefix in _PREFIXES if all(name.startswith(prefix) for name in names))
+    return next(shared, None)
+
+
+def _is_weight(item):
+    name, value = item
+    return isinstance(name, str) and isinstance(value, torch.Tensor)
 
 
 def _described(content):
     if not isinstance(content, dict):
         return f"an object of type {type(content).__name__}"
-    others = [repr(name) for name, value in content.items() if not _is_tensor(value)]
-    return (
-        "a dict whose " + ", ".join(others[:3]) + " are no tensors" if others else "an empty dict"
-    )
+    others = ", ".join([repr(item[0]) for item in content.items() if not _is_weight(item)][:3])
+    return f"a dict whose {others} are no names of tensors" if others else "an empty dict"
