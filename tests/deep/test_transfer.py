@@ -254,6 +254,7 @@ def test_a_clone_of_a_fitted_classifier_is_not_fitted(source):
         ({"freeze_epochs": 2}, "freeze_epochs=2 has nothing to freeze"),
         ({"freeze": 1, "freeze_epochs": 0}, "freeze_epochs must be None or a whole number from 1"),
         ({"lr_mult": 0}, "lr_mult must be a positive number, or a dict"),
+        ({"lr_mult": True}, "lr_mult must be a positive number, or a dict"),
         ({"lr_mult": {"conv1": "slow"}}, "lr_mult must be a positive number, or a dict"),
         ({"lr_mult": {"conv": 0.1}}, "a layer 'conv', which LeNet5 has not; .* 'conv1', 'conv2'"),
         ({"lr_mult": {1: 0.1}}, "a layer 1, which LeNet5 has not"),

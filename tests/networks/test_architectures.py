@@ -3,13 +3,31 @@
 import numpy as np
 import pytest
 import torch
-from small_networks import shapes
+from small_networks import n_parameters, shapes
 from torch import nn
 
+from visionpipe import networks
 from visionpipe.networks.cifarnet import CifarNet
 from visionpipe.networks.lenet import LeNet5
 from visionpipe.networks.small_cnn import SmallCNN
 from visionpipe.networks.softmax import SoftmaxRegression
+
+
+@pytest.mark.parametrize(
+    ("name", "n_channels", "image_size", "expected"),
+    [
+        ("softmax", 3, (5, 7), 1_060),
+        ("lenet", 1, (32, 32), 61_706),
+        ("lenet", 1, (8, 20), 61_706),
+        ("lenet", 3, (32, 32), 62_006),
+        ("lenet", 1, (40, 36), 61_706 + (7 * 6 - 5 * 5) * 16 * 120),
+        ("small_cnn", 3, (12, 20), 59_810 + 2 * 72 - (5 * 5 - 1 * 3) * 16 * 120),
+        ("cifarnet", 3, (32, 32), 1_068_298 + (8 * 8 - 6 * 6) * 64 * 384),
+    ],
+)
+def test_parameter_count_of_other_images(name, n_channels, image_size, expected):
+    network = networks.create(name, n_channels=n_channels, image_size=image_size, n_classes=10)
+    assert n_parameters(network) == expected
 
 
 def test_softmax_is_a_matrix_product():

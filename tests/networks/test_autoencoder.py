@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from small_networks import n_parameters
 from torch import nn
 
 from visionpipe.networks.autoencoder import ConvolutionalAutoencoder, DenseAutoencoder
@@ -22,10 +23,6 @@ def make(network=DenseAutoencoder, n_channels=1, image_size=(28, 28), n_componen
     return network(
         n_channels=n_channels, image_size=image_size, n_components=n_components, **options
     )
-
-
-def n_parameters(module):
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def layers_of(network, image_shape):

@@ -1,18 +1,14 @@
-"""Graham's networks: their sizes and parameters, their layers, and that they learn."""
+"""Graham's networks: their sizes and parameters, their layers, and what they draw."""
 
-import copy
-import pickle
 from math import ceil
 
 import pytest
 import torch
-from small_networks import shapes
+from small_networks import shapes, with_random_biases
 from torch import nn
 
-from visionpipe.networks import create
 from visionpipe.networks.fractional_max_pool import FractionalMaxPool2d
 from visionpipe.networks.fractional_max_pooling import FMPNet
-from visionpipe.networks.image_size import ImagesTooSmall
 
 CIFAR = {"width": 64, "pooling_ratio": 2 ** (1 / 3), "n_blocks": 12}
 POOLING = [(p, o) for p in (True, False) for o in (False, True, "squares")]
@@ -36,10 +32,6 @@ def imaginary(image_size=(28, 28), n_channels=1, n_classes=10, **options):
         return FMPNet(n_channels=n_channels, image_size=image_size, n_classes=n_classes, **options)
 
 
-def n_parameters(module):
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 def sides(network, image_size, n_channels):
     """Pixels a side after the padding and after each convolution and pooling."""
     found = shapes(network, torch.empty(1, n_channels, *image_size, device="meta"))
@@ -49,16 +41,6 @@ def sides(network, image_size, n_channels):
 
 
 # --------------------------------------------------------------------------- sizes, parameters
-
-
-@pytest.mark.parametrize(
-    ("name", "n_channels", "image_size", "n_classes", "expected"),
-    [("fmp", 1, (28, 28), 10, 519_946), ("fmp_cifar", 3, (32, 32), 100, 12_770_212)],
-)
-def test_parameter_count(name, n_channels, image_size, n_classes, expected):
-    with torch.device("meta"):
-        network = create(name, n_channels=n_channels, image_size=image_size, n_classes=n_classes)
-    assert n_parameters(network) == expected
 
 
 def test_sizes_for_mnist():
@@ -111,12 +93,6 @@ def test_images_larger_than_the_field():
     make(image_size=(20, 36), n_blocks=6)
 
 
-@pytest.mark.parametrize("image_size", [(0, 5), (5, 0)])
-def test_images_without_pixels(image_size):
-    with pytest.raises(ImagesTooSmall, match="FMPNet got images of .* it takes 1x1 or larger"):
-        make(image_size=image_size)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -146,11 +122,7 @@ def test_pads_evenly_with_zeros(size):
 
 def test_network_is_the_paper_s():
     """Leaky ReLU before the pooling, as the paper writes it, with the weights of the network."""
-    network = make(n_channels=3, image_size=(9, 7)).eval()
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if name.endswith("bias"):
-                parameter.uniform_(-0.1, 0.1)
+    network = with_random_biases(make(n_channels=3, image_size=(9, 7)))
     images = torch.randn(5, 3, 9, 7)
     f = nn.functional
     weights = dict(network.named_parameters())
@@ -184,70 +156,6 @@ def test_initial_weights():
             assert not layer.bias.any()
 
 
-def test_equal_weights_under_an_equal_seed():
-    first, second = make().state_dict(), make().state_dict()
-    assert all(torch.equal(first[name], second[name]) for name in first)
-
-
-@pytest.mark.parametrize("n_channels", [1, 3])
-@pytest.mark.parametrize("image_size", [(1, 1), (1, 6), (13, 9)])
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last], ids=str)
-def test_logits_and_gradients_from_the_least_size_up(n_channels, image_size, memory_format):
-    network = make(n_channels, image_size, n_classes=7).to(memory_format=memory_format)
-    images = torch.rand(3, n_channels, *image_size).to(memory_format=memory_format)
-    logits = network(images)
-    assert logits.shape == (3, 7) and logits.dtype == torch.float32
-    logits.square().sum().backward()
-    for parameter in network.parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all()
-
-
-def test_memory_formats_agree():
-    network, images = make(n_channels=3).eval(), torch.randn(3, 3, 8, 8)
-    logits = []
-    for memory_format in (torch.contiguous_format, torch.channels_last):
-        torch.manual_seed(0)
-        with torch.inference_mode():
-            found = network.to(memory_format=memory_format)(images.to(memory_format=memory_format))
-        logits.append(found)
-    torch.testing.assert_close(*logits)
-
-
-def test_evaluation_does_not_depend_on_the_batch():
-    network = make(n_channels=3, dropout=0.5).eval()
-    images = torch.randn(6, 3, 8, 8)
-    torch.manual_seed(1)
-    together = network(images)
-    torch.manual_seed(1)
-    torch.testing.assert_close(network(images[2:3]), together[2:3])
-    assert not torch.allclose(network(images), together)  # other regions
-
-
-def test_copies_and_bfloat16():
-    network, images = make(n_channels=3, dropout=0.5), torch.randn(4, 3, 8, 8)
-    logits = []
-    for each in (network, copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
-        torch.manual_seed(1)
-        with torch.autocast("cpu", torch.bfloat16):
-            logits.append(each(images))
-    assert logits[0].dtype == torch.bfloat16 and logits[0].isfinite().all()
-    assert torch.equal(logits[0], logits[1]) and torch.equal(logits[0], logits[2])
-
-
-@pytest.mark.parametrize(
-    "options",
-    [{"n_channels": 1}, {"n_channels": 3, "dropout": 0.3}, {"pooling_ratio": 2 ** (1 / 3)}],
-    ids=["grey", "dropout", "small ratio"],
-)
-def test_loss_falls_on_a_small_batch(options):
-    network = make(width=16, **options)
-    images, labels = torch.randn(8, network.conv1.in_channels, 8, 8), torch.arange(8) % 4
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    losses = []
-    for _ in range(40):
-        loss = nn.functional.cross_entropy(network(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert sum(losses[-5:]) / 5 < 0.5 * losses[0]
+def test_evaluation_draws_other_regions_each_time():
+    network, images = make(n_channels=3).eval(), torch.randn(6, 3, 8, 8)
+    assert not torch.allclose(network(images), network(images))

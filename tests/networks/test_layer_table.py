@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from small_networks import SMALL_NETWORKS
+from small_networks import SMALL_NETWORKS, n_parameters
 from torch import nn
 
 from visionpipe import networks
@@ -12,10 +12,6 @@ from visionpipe.networks.layer_table import layer_table
 def columns(table):
     """Output, activations and parameters of each layer, by name."""
     return {row.name: (row.shape, row.n_activations, row.n_parameters) for row in table}
-
-
-def n_parameters(module):
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def test_the_lecture_s_table():

@@ -1,15 +1,11 @@
-"""LeNet-5 of 1998 against the paper, layer by layer and map by map; and that it learns."""
-
-import pickle
+"""LeNet-5 of 1998 against the paper, layer by layer and map by map."""
 
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
-from small_networks import shapes
+from small_networks import n_parameters, shapes
 from torch import nn
 
-from visionpipe.networks.dry_run import dry_run
 from visionpipe.networks.lenet5_1998 import LeNet5Of1998
 
 # Table 1 of the paper as it is printed: an X where a map of C3 (column) sees one of S2 (row).
@@ -27,10 +23,6 @@ SEEN = np.array([[mark == "X" for mark in row] for row in TABLE_1.split()])  # (
 def make(n_channels=1, image_size=(32, 32), n_classes=10):
     torch.manual_seed(0)
     return LeNet5Of1998(n_channels=n_channels, image_size=image_size, n_classes=n_classes)
-
-
-def n_parameters(module):
-    return sum(parameter.numel() for parameter in module.parameters())
 
 
 @pytest.mark.parametrize(
@@ -85,7 +77,10 @@ def test_c3_sees_the_maps_of_table_1():
                     window = maps[:, row, i : i + 5, j : j + 5]
                     expected[:, column, i, j] += (window * kernel).sum((1, 2))
     assert next(kernels, None) is None
-    np.testing.assert_allclose(c3(torch.from_numpy(maps)).detach(), expected, rtol=1e-4, atol=1e-5)
+    found = c3(torch.from_numpy(maps))
+    np.testing.assert_allclose(found.detach(), expected, rtol=1e-4, atol=1e-5)
+    found.sum().backward()
+    assert c3.weight.grad.flatten(1).any(1).all()
 
 
 def test_subsampling():
@@ -164,64 +159,6 @@ def test_small_images_are_padded_evenly_with_zeros(size):
     torch.testing.assert_close(small(images), whole(padded), rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("n_channels", [1, 3])
-@pytest.mark.parametrize("image_size", [(1, 1), (1, 9), (33, 32), (47, 64)])
-def test_logits_and_gradients_from_the_least_size_up(n_channels, image_size):
-    network = make(n_channels, image_size, n_classes=7)
-    logits = network(torch.rand(3, n_channels, *image_size))
-    assert logits.shape == (3, 7) and logits.dtype == torch.float32
-    nn.functional.cross_entropy(logits, torch.arange(3)).backward()
-    for parameter in network.parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all()
-    assert network.c3.weight.grad.flatten(1).any(1).all()
-
-
-def test_images_that_are_too_small():
-    with pytest.raises(ValueError, match="LeNet5Of1998 got images of 0x5 .* takes 1x1 or larger"):
-        make(image_size=(0, 5))
-
-
-def test_without_memory_or_time():
-    _, calls, error = dry_run(lambda: make(3, (32, 48), 7), (32, 48, 3))
-    assert error is None and calls[-1].shape_out == (2, 7)
-
-
-def test_bfloat16_and_channels_last():
-    network = make(3).eval()
-    images = torch.randn(4, 3, 32, 32)
-    expected = network(images)
-    last = network.to(memory_format=torch.channels_last)
-    found = last(images.to(memory_format=torch.channels_last))
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(network(images).float(), expected, rtol=0.02, atol=0.1)
-
-
-def test_pickle_and_equal_weights_under_an_equal_seed():
-    network, images = make(), torch.rand(2, 1, 32, 32)
-    expected = network(images)
-    torch.testing.assert_close(make()(images), expected, rtol=0, atol=0)
-    loaded = pickle.loads(pickle.dumps(network))
-    torch.testing.assert_close(loaded(images), expected, rtol=0, atol=0)
-
-
-def test_logits_do_not_depend_on_the_rest_of_the_batch():
-    network, images = make().eval(), torch.randn(5, 1, 32, 32)
-    torch.testing.assert_close(network(images)[1:2], network(images[1:2]), rtol=1e-5, atol=1e-4)
-
-
-def test_learns_digits():
-    digits = load_digits()
-    images = torch.tensor(digits.images[:96], dtype=torch.float32)[:, None]  # (96, 1, 8, 8)
-    images = nn.functional.interpolate((images - images.mean()) / images.std(), scale_factor=3)
-    labels = torch.tensor(digits.target[:96])
-    network = make(image_size=(24, 24))
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    losses = []
-    for _ in range(30):
-        loss = nn.functional.cross_entropy(network(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[0] < 2.6 and losses[-1] < 0.2 * losses[0]
+def test_training_begins_with_classes_about_equal():
+    logits = make(image_size=(24, 24))(torch.randn(40, 1, 24, 24))
+    assert nn.functional.cross_entropy(logits, torch.arange(40) % 10) < 2.6  # log(10) is 2.3

@@ -1,12 +1,9 @@
-"""Maxout against its definition, the networks of its paper layer by layer, and that they learn."""
-
-import copy
-import pickle
+"""Maxout against its definition, the networks of its paper layer by layer."""
 
 import numpy as np
 import pytest
 import torch
-from small_networks import shapes
+from small_networks import n_parameters, shapes
 from torch import nn
 
 from visionpipe.networks.maxout import Maxout, MaxoutNet
@@ -38,10 +35,6 @@ def imaginary(*args, **options):
         return make(*args, **options)
 
 
-def n_parameters(module):
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
 @pytest.mark.parametrize("n_pieces", [1, 2, 3])
 @pytest.mark.parametrize("places", [(), (4, 5)], ids=["units", "maps"])
 def test_maxout_is_the_largest_of_neighbours(n_pieces, places):
@@ -66,10 +59,8 @@ def test_maxout_without_pieces():
 @pytest.mark.parametrize(
     ("configuration", "n_channels", "image_size", "n_classes", "expected"),
     [
-        ("cifar10", 3, (32, 32), 10, 16_247_830),
         ("cifar10", 1, (32, 32), 7, 16_247_830 - 2 * 12_288 - 3 * 501),
         ("cifar10", 3, (32, 64), 10, 16_247_830 + (5 * 9 - 5 * 5) * 192 * 2_500),
-        ("mnist", 1, (28, 28), 10, 418_714),
         ("mnist", 3, (28, 28), 7, 418_714 + 2 * 6_144 - 3 * 217),
         ("mnist", 1, (16, 28), 10, 418_714 - (3 * 3 - 2 * 3) * 24 * 10),
     ],
@@ -183,108 +174,6 @@ def test_initial_weights(configuration):
             assert parameter.std().item() == pytest.approx(0.005 / 3**0.5, rel=0.05)
 
 
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
-@pytest.mark.parametrize(("n_channels", "beyond_least"), [(1, (0, 0)), (3, (0, 3)), (3, (2, 1))])
-def test_logits_and_gradients_from_the_least_size_up(configuration, n_channels, beyond_least):
-    image_size = tuple(LEAST[configuration] + n for n in beyond_least)
-    network = make(configuration, n_channels, image_size, n_classes=7)
-    logits = network(torch.randn(3, n_channels, *image_size))
-    assert logits.shape == (3, 7) and logits.dtype == torch.float32
-    nn.functional.cross_entropy(logits, torch.arange(3)).backward()
-    for parameter in network.parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all()
-
-
-@pytest.mark.parametrize(
-    ("configuration", "image_size", "layer"),
-    [
-        ("cifar10", (1, 20), "pool1"),
-        ("cifar10", (2, 20), "pool2"),
-        ("cifar10", (7, 20), "pool2"),
-        ("cifar10", (20, 7), "pool2"),
-        ("mnist", (7, 28), "conv1"),
-        ("mnist", (8, 28), "pool1"),
-        ("mnist", (28, 9), "pool1"),
-        ("mnist", (28, 10), "pool2"),
-        ("mnist", (15, 28), "pool2"),
-        ("mnist", (28, 15), "pool2"),
-    ],
-)
-def test_images_that_are_too_small(configuration, image_size, layer):
-    least = LEAST[configuration]
-    message = f"MaxoutNet got images of .* for its layer {layer}; it takes {least}x{least} or"
-    with pytest.raises(ValueError, match=message):
-        make(configuration, image_size=image_size)
-
-
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_layers_named_in_errors_are_those_that_fail(configuration):
-    """Without the check, images one pixel smaller than a layer needs fail in that layer."""
-    needed = {"cifar10": {"pool1": 2, "pool2": 8}, "mnist": {"conv1": 8, "pool1": 10, "pool2": 16}}
-    network = imaginary(configuration, 1).eval()
-    for name, side in needed[configuration].items():
-        assert failing_layer(network, side) != name
-        assert failing_layer(network, side - 1) == name
-
-
-def failing_layer(network, side):
-    maps = torch.empty(2, 1, side, side, device="meta")
-    for name, layer in network.named_children():
-        try:
-            maps = layer(maps)
-        except RuntimeError:
-            return name
-    return None
-
-
 def test_unknown_configuration():
     with pytest.raises(ValueError, match=r"configuration='svhn'.*'cifar10', 'mnist'"):
         MaxoutNet(n_channels=3, image_size=(32, 32), n_classes=10, configuration="svhn")
-
-
-@pytest.mark.parametrize(
-    ("configuration", "lr", "n_steps", "share"),
-    [("cifar10", 2e-3, 12, 0.9), ("mnist", 8e-3, 20, 0.5)],
-    ids=CONFIGURATIONS,
-)
-def test_loss_falls_on_a_small_batch(configuration, lr, n_steps, share):
-    network = make(configuration, n_classes=4, dropout=0.0, input_dropout=0.0)
-    images, labels = torch.randn(4, 3, *(LEAST[configuration],) * 2), torch.arange(4)
-    optimizer = torch.optim.Adam(network.parameters(), lr=lr)
-    losses = []
-    for _ in range(n_steps):
-        loss = nn.functional.cross_entropy(network(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < share * losses[0]
-
-
-def test_training_is_repeatable_and_survives_copies():
-    images = torch.randn(4, 3, 16, 16)
-    networks = [make("mnist"), make("mnist")]
-    networks += [copy.deepcopy(networks[0]), pickle.loads(pickle.dumps(networks[0]))]
-    logits = []
-    for network in networks:
-        torch.manual_seed(1)
-        logits.append(network(images))
-    assert all(torch.equal(found, logits[0]) for found in logits)
-
-
-@pytest.mark.parametrize("configuration", CONFIGURATIONS)
-def test_evaluation_looks_at_each_image_alone(configuration):
-    network = make(configuration).eval()
-    images = torch.randn(4, 3, *(LEAST[configuration],) * 2)
-    torch.testing.assert_close(network(images)[2:3], network(images[2:3]), rtol=1e-4, atol=1e-7)
-
-
-def test_channels_last_and_autocast():
-    network = make("mnist").eval()
-    images = torch.randn(4, 3, 16, 16)
-    expected = network(images)
-    with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(network(images).float(), expected, rtol=0.1, atol=1e-4)
-    network.to(memory_format=torch.channels_last)
-    found = network(images.to(memory_format=torch.channels_last))
-    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-7)

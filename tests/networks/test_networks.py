@@ -1,163 +1,164 @@
-"""What every network promises: shapes, parameter counts, least sizes, and that it learns."""
+"""What every network promises without taking memory: its name, parameters, shapes, least sizes."""
 
 import subprocess
 import sys
+from functools import cache
+from typing import NamedTuple
 
 import pytest
 import torch
-from small_networks import SMALL_NETWORKS
-from torch import nn
+from small_networks import n_parameters
 
 from visionpipe import networks
 from visionpipe.networks.dry_run import dry_run
+from visionpipe.networks.image_size import ImagesTooSmall
 
-SIZES = {
-    "airbench": (32, 32),
-    "cifarnet": (24, 24),
-    "lenet": (32, 32),
-    "mlp": (28, 28),
-    "resnet20": (32, 32),
-    "small_cnn": (28, 28),
-    "softmax": (28, 28),
+MNIST, CIFAR, IMAGENET = (28, 28, 1), (32, 32, 3), (224, 224, 3)
+VGG = {f"pool{stage}": 2**stage for stage in range(1, 6)}
+ALEXNET = {"conv1": 8, "pool1": 12, "pool2": 20, "pool5": 36}
+
+
+class Network(NamedTuple):
+    n_parameters: int  # for images of this shape and so many classes, its paper's
+    image_shape: tuple = IMAGENET
+    n_classes: int = 1000
+    needs: dict = {}  # noqa: RUF012 - layers that lose pixels: the fewest a side they take
+    least: int = 1  # pixels a side, if no layer says more
+
+
+NETWORKS = {
+    "airbench": Network(1_972_792 - 24 * 12 - 2 * (64 + 256 + 256), CIFAR, 10, least=9),
+    "alexnet": Network(60_965_224, (227, 227, 3), needs=ALEXNET),
+    "alexnet_ungrouped": Network(62_378_344, (227, 227, 3), needs=ALEXNET),
+    "capsnet": Network(6_804_224 + 1_411_344, MNIST, 10, {"conv1": 9, "conv2": 17}),
+    "cifarnet": Network(1_068_298, (24, 24, 3), 10),
+    "fmp": Network(519_946, MNIST, 10),
+    "fmp_cifar": Network(12_770_212, CIFAR, 100),
+    "googlenet": Network(13_378_280, needs={"pool1": 3, "pool2": 7, "pool3": 15, "pool4": 31}),
+    "inception_v3": Network(
+        27_161_264,
+        (299, 299, 3),
+        needs={
+            "conv1": 3,
+            "conv2": 7,
+            "pool1": 11,
+            "conv5": 19,
+            "pool2": 27,
+            "mixed6a": 43,
+            "mixed7a": 75,
+        },
+    ),
+    "lenet": Network(61_706, MNIST, 10),
+    "lenet5_1998": Network(60_000, MNIST, 10),
+    "maxout": Network(16_247_830, CIFAR, 10, {"pool1": 2, "pool2": 8}),
+    "maxout_mnist": Network(418_714, MNIST, 10, {"conv1": 8, "pool1": 10, "pool2": 16}),
+    "mlp": Network(235_146, MNIST, 10),
+    "nin": Network(966_986, CIFAR, 10, {"pool1": 2, "pool2": 4}),
+    "resnet18": Network(11_689_512),
+    "resnet34": Network(21_797_672),
+    "resnet50": Network(25_557_032),
+    "resnet101": Network(44_549_160),
+    "resnet152": Network(60_192_808),
+    "resnet20": Network(269_722, CIFAR, 10),
+    "resnet32": Network(464_154, CIFAR, 10),
+    "resnet44": Network(658_586, CIFAR, 10),
+    "resnet56": Network(853_018, CIFAR, 10),
+    "resnet110": Network(1_727_962, CIFAR, 10),
+    "se_resnet50": Network(28_088_024),
+    "small_cnn": Network(59_810, MNIST, 10, {"pool1": 2, "conv2": 10, "pool2": 12}),
+    "softmax": Network(7_850, MNIST, 10),
+    "vgg11": Network(132_863_336, needs=VGG),
+    "vgg11_lrn": Network(132_863_336, needs=VGG),
+    "vgg13": Network(133_047_848, needs=VGG),
+    "vgg16": Network(138_357_544, needs=VGG),
+    "vgg16c": Network(133_638_952, needs=VGG),
+    "vgg19": Network(143_667_240, needs=VGG),
+    "zfnet": Network(
+        62_357_608, needs={"conv1": 5, "pool1": 7, "conv2": 23, "pool2": 31, "pool5": 47}
+    ),
 }
-LEAST = {"airbench": 9, "small_cnn": 12}  # pixels a side, where it is not 1
+every_network = pytest.mark.parametrize("name", NETWORKS)
 
 
-def make(name, n_channels=1, image_size=None, n_classes=10, **options):
-    return networks.create(
-        name,
-        n_channels=n_channels,
-        image_size=image_size or SIZES[name],
-        n_classes=n_classes,
-        **options,
-    )
-
-
-def n_parameters(module):
-    return sum(parameter.numel() for parameter in module.parameters())
-
-
-def test_this_file_knows_every_small_network():
-    assert sorted(SIZES) == SMALL_NETWORKS
-
-
-@pytest.mark.parametrize("name", sorted({*networks.names()} - {*SMALL_NETWORKS}))
-@pytest.mark.parametrize("image_size", [(80, 80), (76, 92)])
-def test_other_networks_without_memory_or_time(name, image_size):
-    def build():
-        return make(name, 3, image_size, n_classes=7)
-
-    _, calls, error = dry_run(build, (*image_size, 3))
-    assert error is None and len(calls) > 5
+def make(name, n_channels=3, image_size=(80, 80), n_classes=10, **options):
+    """A network without memory."""
     with torch.device("meta"):
-        assert build()(torch.empty(2, 3, *image_size)).shape == (2, 7)
+        return networks.create(
+            name, n_channels=n_channels, image_size=image_size, n_classes=n_classes, **options
+        )
 
 
-@pytest.mark.parametrize(
-    ("name", "side", "n_classes", "expected"),
-    [
-        ("resnet18", 224, 1000, 11_689_512),
-        ("resnet34", 224, 1000, 21_797_672),
-        ("resnet50", 224, 1000, 25_557_032),
-        ("resnet101", 224, 1000, 44_549_160),
-        ("resnet152", 224, 1000, 60_192_808),
-        ("se_resnet50", 224, 1000, 28_088_024),
-        ("resnet20", 32, 10, 269_722),
-        ("resnet32", 32, 10, 464_154),
-        ("resnet44", 32, 10, 658_586),
-        ("resnet56", 32, 10, 853_018),
-        ("resnet110", 32, 10, 1_727_962),
-        ("vgg11", 224, 1000, 132_863_336),
-        ("vgg11_lrn", 224, 1000, 132_863_336),
-        ("vgg13", 224, 1000, 133_047_848),
-        ("vgg16c", 224, 1000, 133_638_952),
-        ("vgg16", 224, 1000, 138_357_544),
-        ("vgg19", 224, 1000, 143_667_240),
-    ],
-)
-def test_parameter_count_of_large_networks(name, side, n_classes, expected):
-    with torch.device("meta"):
-        assert n_parameters(make(name, 3, (side, side), n_classes)) == expected
+def least_of(name):
+    return max(NETWORKS[name].needs.values(), default=NETWORKS[name].least)
 
 
-@pytest.mark.parametrize(
-    ("name", "n_channels", "image_size", "expected"),
-    [
-        ("softmax", 1, (28, 28), 7_850),
-        ("softmax", 3, (5, 7), 1_060),
-        ("mlp", 1, (28, 28), 235_146),
-        ("lenet", 1, (32, 32), 61_706),
-        ("lenet", 1, (28, 28), 61_706),
-        ("lenet", 1, (8, 20), 61_706),
-        ("lenet", 3, (32, 32), 62_006),
-        ("lenet", 1, (40, 36), 61_706 + (7 * 6 - 5 * 5) * 16 * 120),
-        ("small_cnn", 1, (28, 28), 59_810),
-        ("small_cnn", 3, (12, 20), 59_810 + 2 * 72 - (5 * 5 - 1 * 3) * 16 * 120),
-        ("cifarnet", 3, (24, 24), 1_068_298),
-        ("cifarnet", 3, (32, 32), 1_068_298 + (8 * 8 - 6 * 6) * 64 * 384),
-    ],
-)
-def test_parameter_count(name, n_channels, image_size, expected):
-    assert n_parameters(make(name, n_channels, image_size)) == expected
+def test_this_file_knows_every_network():
+    assert sorted(NETWORKS) == networks.names()
 
 
-@pytest.mark.parametrize("name", SMALL_NETWORKS)
-@pytest.mark.parametrize("n_channels", [1, 3])
-@pytest.mark.parametrize("beyond_least", [(0, 0), (1, 8), (32, 30), (46, 63)])
-def test_logits_and_gradients_from_the_least_size_up(name, n_channels, beyond_least):
-    image_size = tuple(LEAST.get(name, 1) + n for n in beyond_least)
-    network = make(name, n_channels, image_size, n_classes=7)
-    logits = network(torch.rand(3, n_channels, *image_size))
-    assert logits.shape == (3, 7) and logits.dtype == torch.float32
-    logits.square().sum().backward()
-    for parameter in network.parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all()
+@every_network
+def test_parameter_count(name):
+    n_expected, (*image_size, n_channels), n_classes, *_ = NETWORKS[name]
+    assert n_parameters(make(name, n_channels, image_size, n_classes)) == n_expected
 
 
-@pytest.mark.parametrize("name", SMALL_NETWORKS)
-def test_images_that_are_too_small(name):
-    least = LEAST.get(name, 1)
-    message = rf"got images of {least - 1}x50 pixels .* takes {least}x{least} or larger"
-    with pytest.raises(ValueError, match=message):
-        make(name, image_size=(least - 1, 50))
-    with pytest.raises(ValueError, match=type(make(name)).__name__):
-        make(name, image_size=(50, least - 1))
+@every_network
+def test_logits_of_other_images_and_classes(name):
+    _, calls, error = dry_run(lambda: make(name, 3, (76, 92), 7), (76, 92, 3))
+    assert error is None
+    assert calls[-1].name == "" and calls[-1].shape_out == (2, 7)
 
 
-@pytest.mark.parametrize(
-    ("image_size", "layer"),
-    [((28, 1), "pool1"), ((2, 28), "conv2"), ((9, 9), "conv2"), ((10, 28), "pool2")],
-)
-def test_the_layer_that_images_are_too_small_for(image_size, layer):
-    with pytest.raises(ValueError, match=f"too small for its layer {layer}; it takes 12x12"):
-        make("small_cnn", image_size=image_size)
+LAYERS = [(name, layer) for name, network in NETWORKS.items() for layer in network.needs]
 
 
-@pytest.mark.parametrize("name", SMALL_NETWORKS)
-def test_loss_falls_on_a_small_batch(name):
-    torch.manual_seed(0)
-    network = make(name, n_channels=3, image_size=(12, 12), n_classes=4)
-    images, labels = torch.randn(16, 3, 12, 12), torch.arange(16) % 4
-    optimizer = torch.optim.Adam(network.parameters(), lr=3e-3)
-    losses = []
-    for _ in range(40):
-        loss = nn.functional.cross_entropy(network(images), labels)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
-    assert losses[-1] < 0.2 * losses[0]
+@every_network
+def test_one_pixel_less_than_the_least_is_refused(name):
+    least = least_of(name)
+    kind = type(make(name, image_size=(least, least))).__name__  # the least is not refused
+    for size in ((least - 1, least + 40), (least + 40, least - 1)):
+        message = rf"{kind} got images of {size[0]}x{size[1]} .* takes {least}x{least} or larger"
+        with pytest.raises(ImagesTooSmall, match=message):
+            make(name, image_size=size)
 
 
-@pytest.mark.parametrize("name", sorted({*SMALL_NETWORKS} - {"resnet20"}))  # it pools over all
+@pytest.mark.parametrize(("name", "layer"), LAYERS, ids=map(" ".join, LAYERS))
+def test_the_layer_that_images_are_too_small_for(name, layer):
+    """The one named in the error would fail with one pixel less, and with no more than that."""
+    least, layers = least_of(name), [*NETWORKS[name].needs]
+    needed = NETWORKS[name].needs[layer]
+    named = {needed - 1: layer, needed: (*layers, None)[layers.index(layer) + 1]}
+    for side, expected in named.items():
+        for size in ((side, least), (least, side)) if expected else ():
+            message = f"too small for its layer {expected}; it takes {least}x{least} or larger"
+            with pytest.raises(ImagesTooSmall, match=message):
+                make(name, image_size=size)
+    assert failing_layer(name, needed - 1) == layer
+    assert failing_layer(name, needed) != layer
+
+
+def failing_layer(name, side):
+    """Layer where images fail that are smaller than those the network was made for."""
+    network = made_for_larger(name, side % 4)
+    _, calls, error = dry_run(lambda: network, (side, side, 3))
+    return error and calls[-1].name.split(".")[0]
+
+
+@cache
+def made_for_larger(name, beyond):
+    """Of 80 pixels a side and so many beyond a multiple of 4, by which AlexNet pads."""
+    return make(name, image_size=(80 + beyond, 80 + beyond))
+
+
+@pytest.mark.parametrize("name", ["airbench", "cifarnet", "lenet", "mlp", "small_cnn", "softmax"])
 def test_other_image_sizes_than_announced_fail(name):
     with pytest.raises(RuntimeError):
-        make(name, image_size=(40, 40))(torch.rand(2, 1, 60, 60))
+        make(name, 1, (40, 40))(torch.empty(2, 1, 60, 60, device="meta"))
 
 
 def test_unknown_name():
     with pytest.raises(ValueError, match=r"'lenett'; known are airbench, .*cifarnet, .*lenet, "):
-        make("lenett", image_size=(8, 8))
+        make("lenett")
 
 
 def test_unknown_option():
