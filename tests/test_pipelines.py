@@ -135,9 +135,7 @@ def test_draws_are_of_each_class_and_leave_the_others_to_test_on():
         assert len(test) == 9 and not {*train} & {*test}
     (train, test), *_ = transfer.draws(y, 4, 1)
     assert sorted([*train, *test]) == list(range(30))
-    with pytest.raises(
-        ValueError, match="class a has 10 images; .* takes at least 11"
-    ):
+    with pytest.raises(ValueError, match="class a has 10 images; .* takes at least 11"):
         transfer.draws(y, 10, 1)
 
 

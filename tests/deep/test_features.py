@@ -1,5 +1,6 @@
 """CNNFeatures: activations of a network as vectors."""
 
+import json
 import pickle
 import subprocess
 import sys
@@ -644,3 +645,11 @@ def test_networks_by_name(name):
         warnings.simplefilter("error")
         vectors = features.fit_transform(np.zeros((2, 32, 32, 3), dtype=np.uint8))
     assert vectors.ndim == 2 and vectors.shape[1] > 10 and np.isfinite(vectors).all()
+
+
+def test_rows_are_told_apart_by_the_code_of_all_layers():
+    """A network by name stands in a file of its own, its layers maybe in others."""
+    setting = CNNFeatures("mlp", module__activation="maxout").fit(IMAGES)._setting()
+    _, _, _, code = setting.split(maxsplit=3)
+    files = {module for module, _ in json.loads(code)[2]}
+    assert {"visionpipe.networks.mlp", "visionpipe.networks.maxout"} <= files

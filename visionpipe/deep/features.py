@@ -334,6 +334,7 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
         shown = {
             "weights": {n: np.asarray(w) for n, w in strip(self.net_)["weights"].items()},
             "network": self.net_.module,
+            "code": sorted({type(part) for part in self.module_.modules()}, key=str),
             "options": self.net_.get_params_for("module"),
             "seen": (self.pixel_mean_, self.pixel_std_, self.net_.crop_size_),
             "taken": (self.layer_, self._takes_input, self._pool),
