@@ -23,7 +23,7 @@ _NAMES = (
     "mlp",
     "lenet",
 )
-_ON_REQUEST = (  # too slow, or made for too little, to be in every comparison
+_ON_REQUEST = (  # a comparison of all of these too would take too long
     "autoencoder_svm",
     "cifar10_fast",
     "cifarnet",
@@ -37,8 +37,8 @@ _ON_REQUEST = (  # too slow, or made for too little, to be in every comparison
 def all_pipelines():
     """Return the names of the ready-made pipelines that a comparison runs if none are named.
 
-    `get` knows more, which take longer or are made for one purpose: "autoencoder_svm",
-    "cifar10_fast", "cifarnet", "cnn_features_svm", "fmp", "resnet20" and "transfer".
+    `get` knows more, which have to be named: "autoencoder_svm", "cifar10_fast", "cifarnet",
+    "cnn_features_svm", "fmp", "resnet20" and "transfer".
 
     Returns
     -------
