@@ -229,3 +229,13 @@ def test_bfloat16(trained):
     assert (logits.dtype == torch.bfloat16) != (key in FLOAT32_LOGITS)
     assert key in FLOAT32_MAPS or all(m.dtype == torch.bfloat16 for m in maps[-1:])
     assert_gradients(network)
+
+
+def test_slices_are_layers_that_share_their_weights():
+    network = make("vgg11").eval()
+    images, _ = batch_for("vgg11")
+    features, rest = network[:-1], network[-1:]
+    assert type(features) is nn.Sequential and [*rest._modules] == ["dense3"]
+    assert features.conv1_1 is network.conv1_1 and network[0] is network.conv1_1
+    with torch.no_grad():
+        torch.testing.assert_close(rest(features(images)), network(images), rtol=0, atol=0)

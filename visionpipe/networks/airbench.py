@@ -6,6 +6,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 
 _KERNEL = 2  # pixels a side of a whitened patch
@@ -13,7 +14,7 @@ _SMALLEST = 5e-4  # added to the variances of patches, before their roots divide
 _IMAGES_PER_CHUNK = 256  # of patches that stand in memory at once
 
 
-class Airbench(nn.Sequential):
+class Airbench(Chain):
     """The network of airbench94 (Jordan 2024): whitened patches, then six narrow convolutions.
 
     ============= =================== =========== ==============

@@ -4,13 +4,14 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 
 # The smallest images for which a layer still gives something.
 _NEEDED = {"conv1": (8, 8), "pool1": (12, 12), "pool2": (20, 20), "pool5": (36, 36)}
 
 
-class AlexNet(nn.Sequential):
+class AlexNet(Chain):
     """AlexNet (Krizhevsky, Sutskever & Hinton 2012).
 
     ============== ================ =========== =============== =================

@@ -4,10 +4,11 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 
 
-class CifarNet(nn.Sequential):
+class CifarNet(Chain):
     """The CIFAR-10 network of the TensorFlow tutorial (2015), with local response normalisation.
 
     ============= =================== =========== ==============

@@ -4,13 +4,14 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.fractional_max_pool import FractionalMaxPool2d
 from visionpipe.networks.image_size import check_image_size, margins
 
 _SLOPE = 1 / 3  # of the leaky ReLU, below 0
 
 
-class FMPNet(nn.Sequential):
+class FMPNet(Chain):
     """(32nC2-FMP√2)_6-C2-C1: fractional max pooling in place of halving (Graham 2014).
 
     ============= ================= =========== ================

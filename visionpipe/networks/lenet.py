@@ -4,12 +4,13 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size, margins
 
 _FIELD = 32  # pixels a side: the input of the paper
 
 
-class LeNet5(nn.Sequential):
+class LeNet5(Chain):
     """LeNet-5 (LeCun, Bottou, Bengio & Haffner 1998) with today's layers.
 
     ============= ================= =========== ============

@@ -5,6 +5,7 @@ from collections import OrderedDict
 import torch
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size, margins
 
 _FIELD = 32  # pixels a side: the input of the paper
@@ -19,7 +20,7 @@ _TABLE_1 = (
 )
 
 
-class LeNet5Of1998(nn.Sequential):
+class LeNet5Of1998(Chain):
     """LeNet-5 (LeCun, Bottou, Bengio & Haffner 1998) with the layers of the paper.
 
     ======== ============== =========== ===============

@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 
 # Of each convolution: maps, pieces of a map, side of the kernel, padding, and side of the pooling.
@@ -59,7 +60,7 @@ class Maxout(nn.Module):
         return str(self.n_pieces)
 
 
-class MaxoutNet(nn.Sequential):
+class MaxoutNet(Chain):
     """Convolutional maxout network (Goodfellow et al. 2013, section 5).
 
     Configuration "cifar10", three convolutional maxout layers and a dense one:

@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.drop_connect import DropConnectLinear
 from visionpipe.networks.image_size import check_image_size
 from visionpipe.networks.maxout import Maxout
@@ -19,7 +20,7 @@ _ACTIVATIONS = {
 }
 
 
-class MLP(nn.Sequential):
+class MLP(Chain):
     """Multilayer perceptron (Rumelhart, Hinton & Williams 1986).
 
     ======== ========= =================== =======================

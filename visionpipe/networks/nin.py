@@ -4,13 +4,14 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 
 # The smallest images for which a layer still gives something.
 _NEEDED = {"pool1": (2, 2), "pool2": (4, 4)}
 
 
-class NetworkInNetwork(nn.Sequential):
+class NetworkInNetwork(Chain):
     """Network in network (Lin, Chen & Yan 2014), the authors' model for CIFAR-10.
 
     ============= ================== =========== ===============

@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 
 _WIDTHS = (64, 128, 256, 512)  # of the 3x3 convolutions of each stage
@@ -21,7 +22,7 @@ _CIFAR_WIDTHS = (16, 32, 64)
 _CIFAR_DEPTHS = (20, 32, 44, 56, 110)
 
 
-class ResNet(nn.Sequential):
+class ResNet(Chain):
     """Residual network for ImageNet (He et al. 2016), or SE-ResNet (Hu, Shen & Sun 2018).
 
     ============== ================ ========================= ==============================
@@ -113,7 +114,7 @@ class ResNet(nn.Sequential):
         super().__init__(layers | _head(n_maps[-1], n_classes))  # (b, n_classes)
 
 
-class CifarResNet(nn.Sequential):
+class CifarResNet(Chain):
     """Residual network for CIFAR-10 (He, Zhang, Ren & Sun 2016, section 4.2).
 
     ============= =============== =============== ====================

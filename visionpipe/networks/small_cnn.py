@@ -4,13 +4,14 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 
 # The smallest images for which a layer still gives something.
 _NEEDED = {"pool1": (2, 2), "conv2": (10, 10), "pool2": (12, 12)}
 
 
-class SmallCNN(nn.Sequential):
+class SmallCNN(Chain):
     """Two convolutions, each halved by pooling, and three dense layers: LeNet-5's plan for 28x28.
 
     ============= ================= =========== ============

@@ -4,10 +4,11 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 
 
-class SoftmaxRegression(nn.Sequential):
+class SoftmaxRegression(Chain):
     """Multinomial logistic regression on pixels (Bridle 1990).
 
     ======== ========= =========================

@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 
 _WIDTHS = (64, 128, 256, 512, 512)  # channels of the five stages
@@ -22,7 +23,7 @@ _CONFIGURATIONS = {
 _NEEDED = {f"pool{stage}": (2**stage, 2**stage) for stage in range(1, 6)}
 
 
-class VGG(nn.Sequential):
+class VGG(Chain):
     """VGG (Simonyan & Zisserman 2015): five stages of 3x3 convolutions, three dense layers.
 
     Configuration "D", known as VGG-16:

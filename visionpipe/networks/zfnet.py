@@ -5,6 +5,7 @@ from collections import OrderedDict
 from torch import nn
 
 from visionpipe.networks.alexnet import dense_layers, initialize, normalisation, pooling
+from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 
 # The smallest images for which a layer still gives something.
@@ -17,7 +18,7 @@ _NEEDED = {
 }
 
 
-class ZFNet(nn.Sequential):
+class ZFNet(Chain):
     """ZFNet (Zeiler & Fergus 2014), the network of their figure 3.
 
     ============= ================ =========== ===============

@@ -115,7 +115,7 @@ class TrainingNet(TensorNet):
         """As in the parent, with each group's learning rate multiplied by its factor."""
         super().initialize_optimizer(*args, **kwargs)
         for group in self.optimizer_.param_groups:
-            group["lr"] *= group["lr_factor"]
+            group["lr"] *= group.get("lr_factor", 1)  # some optimizers make groups of their own
         return self
 
     def train(self, X, y, tasks, *, n_epochs, sample_weight=None, checkpoint=None, state=None):
