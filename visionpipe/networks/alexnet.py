@@ -6,6 +6,7 @@ from torch import nn
 
 from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
+from visionpipe.networks.initial_weights import he_normal
 
 # The smallest images for which a layer still gives something.
 _NEEDED = {"conv1": (8, 8), "pool1": (12, 12), "pool2": (20, 20), "pool5": (36, 36)}
@@ -168,10 +169,7 @@ def dense_layers(n_inputs, hidden, n_classes, dropout):
 
 def initialize(network):
     """Draw weights that keep the deviation of what passes, but for a small last layer."""
-    for layer in network:
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            nn.init.zeros_(layer.bias)
+    network.apply(he_normal)
     nn.init.normal_(network.dense3.weight, std=0.01)
 
 

@@ -7,6 +7,7 @@ from torch import nn
 
 from visionpipe.networks.image_size import check_image_size
 from visionpipe.networks.inception import Branches, ChainWithHeads, fitting_window
+from visionpipe.networks.initial_weights import he_normal
 
 # Table 1 of the paper: maps of the 1x1 convolution, of the 3x3 ("reduce" before it first), of the
 # 5x5 (likewise), and of the 1x1 that follows the pooling.
@@ -135,7 +136,7 @@ class GoogLeNet(ChainWithHeads):
         taken = _HEADS if auxiliary else {}
         heads = {name: _head(n_maps, pooled, n_classes) for name, n_maps in taken.items()}
         super().__init__(layers, heads, _HEAD_WEIGHT)
-        self.apply(_initialize)
+        self.apply(he_normal)
         for last in [self.dense, *(head.dense2 for head in self.heads.values())]:
             nn.init.normal_(last.weight, std=0.01)
 
@@ -212,9 +213,3 @@ def _halving():
 def _normalisation():
     """Over 5 channels: torch divides alpha by their number, as Caffe does."""
     return nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1)
-
-
-def _initialize(layer):
-    if isinstance(layer, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)

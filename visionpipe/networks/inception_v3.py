@@ -6,6 +6,7 @@ from torch import nn
 
 from visionpipe.networks.image_size import check_image_size
 from visionpipe.networks.inception import Branches, ChainWithHeads, fitting_window
+from visionpipe.networks.initial_weights import he_normal
 
 _HEAD_WEIGHT = 0.4  # slim's train_image_classifier.py
 
@@ -140,7 +141,7 @@ class InceptionV3(ChainWithHeads):
         headed = [_length_in_mixed6(length) for length in size]
         heads = {"mixed6e": _head(headed, n_classes)} if auxiliary else {}
         super().__init__(layers, heads, _HEAD_WEIGHT)
-        self.apply(_initialize)
+        self.apply(he_normal)
         for head in self.heads.values():
             nn.init.normal_(head.conv2.conv.weight, std=0.01)
             nn.init.normal_(head.dense.weight, std=0.001)
@@ -277,10 +278,3 @@ def _head(size, n_classes):
             dense=nn.Linear(768, n_classes),  # (b, n_classes)
         )
     )
-
-
-def _initialize(layer):
-    if isinstance(layer, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    if isinstance(layer, nn.Linear):
-        nn.init.zeros_(layer.bias)

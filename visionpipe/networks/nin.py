@@ -6,6 +6,7 @@ from torch import nn
 
 from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
+from visionpipe.networks.initial_weights import he_normal
 
 # The smallest images for which a layer still gives something.
 _NEEDED = {"pool1": (2, 2), "pool2": (4, 4)}
@@ -103,10 +104,4 @@ class NetworkInNetwork(Chain):
                 flatten=nn.Flatten(),  # (b, n_classes)
             )
         )
-        self.apply(_initialize)
-
-
-def _initialize(layer):
-    if isinstance(layer, nn.Conv2d):
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)
+        self.apply(he_normal)

@@ -6,6 +6,7 @@ from torch import nn
 
 from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
+from visionpipe.networks.initial_weights import he_normal
 
 _WIDTHS = (64, 128, 256, 512, 512)  # channels of the five stages
 
@@ -158,7 +159,7 @@ class VGG(Chain):
                 dense3=nn.Linear(hidden, n_classes),  # (b, n_classes)
             )
         )
-        self.apply(_initialize)
+        self.apply(he_normal)
         nn.init.normal_(self.dense3.weight, std=0.01)
 
 
@@ -183,9 +184,3 @@ def _stages(n_channels, configuration, batch_norm):
 def _normalisation():
     """Over 5 channels with alpha 1e-4, as in the paper's reference: torch divides alpha by size."""
     return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)
-
-
-def _initialize(layer):
-    if isinstance(layer, (nn.Conv2d, nn.Linear)):
-        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-        nn.init.zeros_(layer.bias)

@@ -16,6 +16,7 @@ from visionpipe.deep.data.augmentation import Augmentation
 from visionpipe.deep.data.views import random_crop
 from visionpipe.deep.net import TensorNet, memory_explained
 from visionpipe.deep.stripped import plain_history
+from visionpipe.deep.training.freezing import Freezing
 from visionpipe.deep.training.weights import BestWeights, MovingAverage, copy_of
 
 _BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
@@ -80,7 +81,7 @@ class TrainingNet(TensorNet):
     """
 
     tasks_ = checkpoint_ = sample_weight_ = None  # while `train` runs
-    is_frozen_ = False
+    freezing_ = None
 
     def __init__(self, *, training, **options):
         super().__init__(**options)
@@ -166,7 +167,7 @@ class TrainingNet(TensorNet):
             self._fall_back(error)
             tasks.end(self)
         finally:
-            self._freeze(False)
+            self.freezing_.switch(False)
             del self.tasks_, self.checkpoint_, self.sample_weight_  # they hold the images
             if self.best_ is not None and self.best_.weights is not None:
                 self.module_.load_state_dict(self.best_.weights)
@@ -179,9 +180,7 @@ class TrainingNet(TensorNet):
         options = self.training_
         self.learnable_ = [p for _, p in self.get_all_learnable_params() if p.requires_grad]
         self.listeners_ = {hook: self._listeners(hook) for hook in _BATCH_HOOKS}
-        named = self.module_.named_parameters()
-        self.freezable_ = [p for name, p in named if name in options.frozen and p.requires_grad]
-        self.still_ = _parts_at_rest(self.module_, options.frozen)
+        self.freezing_ = Freezing(self.module_, options.frozen)
         if options.ema_decay is not None and self.average_ is None:
             self.average_ = MovingAverage(self.module_, options.ema_decay)
         if options.patience is not None:
@@ -190,20 +189,11 @@ class TrainingNet(TensorNet):
         if state is not None:
             self.load_state(state)
 
-    def _freeze(self, freeze):
-        """Let frozen layers rest, or all layers learn."""
-        self.is_frozen_ = freeze
-        for parameter in self.freezable_:
-            parameter.requires_grad_(not freeze)
-            if freeze:
-                parameter.grad = None
-
     def _set_training(self, training=True):
         """As in the parent; the statistics of frozen normalisations stay as they are."""
         super()._set_training(training)
-        if training and self.is_frozen_:
-            for part in self.still_:
-                part.training = False  # not of what is in it: that may learn
+        if training and self.freezing_ is not None:
+            self.freezing_.rest()
 
     def _listeners(self, hook):
         """The callbacks that do something when told of it; most do nothing, thousands of times."""
@@ -254,7 +244,7 @@ class TrainingNet(TensorNet):
         records, rates = [], []
         if training:
             n_epochs = self.training_.freeze_epochs
-            self._freeze(n_epochs is None or len(self.history) <= n_epochs)
+            self.freezing_.switch(n_epochs is None or len(self.history) <= n_epochs)
             self._set_training(True)
         with self._weights_in_training() if training else nullcontext():
             try:
@@ -430,24 +420,6 @@ class TrainingNet(TensorNet):
         if self.best_ is not None:
             self.best_.load(state["best"])
         self.last_good_ = copy_of(self.module_)
-
-
-def _parts_at_rest(module, frozen):
-    """Parts of a network all of whose own parameters are frozen.
-
-    One without parameters that has buffers, such as a normalisation without scales, goes with the
-    part before it, the first one with the first layer. Not the network itself, whose mode says
-    whether it is trained.
-    """
-    at_rest, rests = [], bool(frozen)
-    for prefix, part in module.named_modules():
-        own = [name for name, _ in part.named_parameters(prefix=prefix, recurse=False)]
-        if own:
-            rests = all(name in frozen for name in own)
-        holds = own or any(True for _ in part.buffers(recurse=False))
-        if rests and holds and part is not module:
-            at_rest.append(part)
-    return at_rest
 
 
 def _losses_to_numbers(records, key):
