@@ -9,7 +9,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.utils.validation import check_array, check_is_fitted
 from torch import nn
 
-from visionpipe.base import TakesImages, resolve_device, to_batch
+from visionpipe.base import TakesImages, resolve_device
 from visionpipe.deep.data.pixels import as_images_again, bring_close, open_pixels
 from visionpipe.deep.fitted import HoldsNetwork, draw_seed
 from visionpipe.deep.net import memory_explained, seeded
@@ -298,10 +298,8 @@ class Autoencoder(
         check_is_fitted(self, "net_")
         images = as_images(X, owner=type(self).__name__)
         self.net_.move_to(resolve_device(self.device), autocast=False)
-        height, width, _ = self.image_shape_in_
         codes = np.empty((len(images), self._n_features_out), dtype=np.float32)
-        for rows, pixels in images.batches(self.batch_size * height * width):
-            batch = self._as_in_fit(to_batch(pixels))  # (b, c, h, w)
+        for rows, batch in self._batches_as_in_fit(images):
             codes[rows] = self._run("encode", self.net_.as_seen(batch), codes.shape[1:])
         return codes
 

@@ -11,7 +11,7 @@ from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.metrics import top_k_accuracy_score
 from sklearn.utils.validation import check_consistent_length, check_is_fitted
 
-from visionpipe.base import TakesImages, refuse, resolve_device, to_batch
+from visionpipe.base import TakesImages, refuse, resolve_device
 from visionpipe.deep.data import labels
 from visionpipe.deep.data.pixels import (
     as_images_again,
@@ -358,7 +358,7 @@ class CNNClassifier(
         images = as_images(X, owner=owner)
         classes, numbers = labels.encode(y, owner)  # (n_classes,), (n,)
         check_consistent_length(images, numbers)
-        earlier = self._earlier_weights(classes)
+        given, earlier = self._source(), self._earlier_weights(classes)
         vars(self).pop("net_", None)  # of an earlier fit; what follows does not describe it
         self.classes_ = classes
         task = self._init_callback_context(max_subtasks=self.max_epochs)
@@ -367,7 +367,7 @@ class CNNClassifier(
             images, numbers, classes, sample_weight=sample_weight, class_weight=self.class_weight
         )
         seed = draw_seed(self.random_state)
-        with self._checkpoints(images, numbers, weights, earlier) as folder:
+        with self._checkpoints(images, numbers, weights, given, earlier) as folder:
             state = self._state_to_go_on_from(folder)
             if state is not None:
                 seed = state["seed"]
@@ -378,7 +378,7 @@ class CNNClassifier(
             # Callbacks get the images as they were read: one that predicts reads no file again.
             seen = {"X": as_images_again(opened), "y": classes[numbers]}
             with seeded(seed, options["device"]):
-                net = self._make_net(options, seed, pixels, weights, split)
+                net = self._make_net(options, seed, pixels, weights, split, given)
                 if earlier is not None:
                     _load_earlier(net.module_, earlier)
                 net.train(
@@ -445,16 +445,15 @@ class CNNClassifier(
         )
         weights = labels.normalized(weights)
         n_before = 0 if is_first else self.n_iter_
-        seed = (draw_seed(self.random_state) + n_before) % np.iinfo(
-            np.int32
-        ).max  # another order each time
+        seed = draw_seed(self.random_state) + n_before  # another order each time
+        seed %= np.iinfo(np.int32).max
         pixels = read_all(images, owner)
         if not is_first:
             pixels = self._as_in_fit(pixels)
         pixels = bring_close(pixels, options["device"], owner)
         with seeded(seed, options["device"]):
             if is_first:
-                net = self._make_net(options, seed, pixels, weights, {})
+                net = self._make_net(options, seed, pixels, weights, {}, self._source())
             else:
                 net = self._net_to_go_on_with(options, seed)
             net.train(
@@ -502,14 +501,19 @@ class CNNClassifier(
             return 0.1
         return self.validation_fraction
 
-    def _checkpoints(self, images, numbers, weights, earlier):
+    def _source(self):
+        """Weights of `init_from`, or None."""
+        if self.init_from is None:
+            return None
+        return weights_from(self.init_from, name=self.module, owner="init_from")
+
+    def _checkpoints(self, images, numbers, weights, given, earlier):
         """The folder of this very fit, as a context, or None in its place."""
         if self.checkpoint is None:
             return nullcontext()
         deciding = {n: v for n, v in self.get_params().items() if n not in _NOT_IN_IDENTITY}
-        if self.init_from is not None:  # what has been learned there, not how
+        if given is not None:  # what has been learned there, not how
             deciding = {n: v for n, v in deciding.items() if not n.startswith("init_from")}
-            given = weights_from(self.init_from, name=self.module, owner="init_from")
             deciding["init_from"] = [value.cpu().numpy() for value in given.tensors.values()]
         if earlier is not None:
             deciding["earlier"] = [value.cpu().numpy() for value in earlier.values()]
@@ -557,8 +561,8 @@ class CNNClassifier(
             **self._prefixed_for_skorch(),
         }
 
-    def _make_net(self, options, seed, pixels, weights, split):
-        """The net with fresh weights, and what it has to know of the training images."""
+    def _make_net(self, options, seed, pixels, weights, split, given):
+        """The net with fresh weights or given ones, and what it has to know of the images."""
         train = split.get("train")
         n_channels, height, width = pixels.shape[1:]
         self.image_shape_in_ = (height, width, n_channels)
@@ -567,7 +571,8 @@ class CNNClassifier(
             refuse(self, "crop_size", f"no larger than the images, {(height, width)}")
         size = crop_size or (height, width)
         check_network_takes(partial(self._build_module, options), size, n_channels)
-        given = self._given_weights(options, size)
+        if given is not None:
+            given = self._fitted_to_network(given, options, size)
         if given is None or given.mean is None:
             of_pixels = pixel_statistics(pixels, train, weights)
             n_channels = self.image_shape_in_[2]
@@ -589,16 +594,13 @@ class CNNClassifier(
         arguments |= {"image_size": image_size, **self._prefixed_by("module")}
         return options["module"](**{**arguments, **given})
 
-    def _given_weights(self, options, size):
-        """Those of `init_from`, as the network for images of a size takes them, or None."""
-        if self.init_from is None:
-            return None
-        weights = weights_from(self.init_from, name=self.module, owner="init_from")
+    def _fitted_to_network(self, given, options, size):
+        """Weights as the network for images of a size takes them."""
         build = partial(self._build_module, options, size)
         height, width, n_channels = self.image_shape_in_
-        given = fit_weights(weights, build, n_channels, owner="init_from")
-        self.image_shape_in_ = (height, width, given.n_channels)  # 3 also of grey ones, if need be
-        return given
+        fitted = fit_weights(given, build, n_channels, owner="init_from")
+        self.image_shape_in_ = (height, width, fitted.n_channels)  # 3 also of grey ones, if need be
+        return fitted
 
     def _learning(self, options, size):
         """Which parameters learn, and how fast, as arguments of `TrainingOptions`."""
@@ -675,10 +677,8 @@ class CNNClassifier(
         images = as_images(X, owner=type(self).__name__)
         device = resolve_device(self.device)
         self.net_.move_to(device, choices.computes_in_bfloat16(self.precision, device))
-        height, width, _ = self.image_shape_in_
         probabilities = np.empty((len(images), len(self.classes_)), dtype=np.float32)
-        for rows, pixels in images.batches(self.batch_size * height * width):
-            batch = self._as_in_fit(to_batch(pixels))  # (b, c, h, w)
+        for rows, batch in self._batches_as_in_fit(images):
             probabilities[rows] = self.net_.probabilities(batch, self.tta, self.n_tests)
         return probabilities
 

@@ -30,7 +30,7 @@ from visionpipe.deep.options.prefixed import PrefixedParams
 from visionpipe.deep.stripped import strip, stripped_of
 from visionpipe.deep.transfer.activations import activations, check_layer, last_layer, pooled
 from visionpipe.deep.transfer.published import IMAGENET_MEAN, IMAGENET_STD, Given, published
-from visionpipe.deep.transfer.weights import Weights, fit_weights
+from visionpipe.deep.transfer.weights import Weights, fit_weights, is_counter
 from visionpipe.deep.transfer.weights_file import read_weights
 from visionpipe.identity import code_in_use, describe
 from visionpipe.images import as_images
@@ -300,8 +300,7 @@ class CNNFeatures(HoldsNetwork, PrefixedParams, ImageTransformer):
     def _check_weights_of_layer(self, missing):
         """Refuse to give random features in the name of a file."""
         for name in missing:
-            is_counter = name.endswith("num_batches_tracked")
-            if name.startswith(f"{self.layer}.") and not is_counter:
+            if name.startswith(f"{self.layer}.") and not is_counter(name):
                 raise ValueError(
                     f"layer={self.layer!r} has weights {name} that are not in {self.weights}, or "
                     "do not fit; name a layer before it"

@@ -3,6 +3,7 @@
 import numpy as np
 from sklearn.utils import check_random_state
 
+from visionpipe.base import to_batch
 from visionpipe.deep.stripped import rebuild, strip
 
 __all__ = ["HoldsNetwork", "draw_seed"]
@@ -47,6 +48,12 @@ class HoldsNetwork:
                 "put Grayscale() before it"
             )
         return batch.expand(-1, n_channels, -1, -1)
+
+    def _batches_as_in_fit(self, images):
+        """Rows, and batches (b, c, h, w) with the channels seen in `fit`, or a ValueError."""
+        height, width, _ = self.image_shape_in_
+        for rows, pixels in images.batches(self.batch_size * height * width):
+            yield rows, self._as_in_fit(to_batch(pixels))
 
     def _rebuild(self, stripped):
         return rebuild(stripped, **self._seen_as())

@@ -18,6 +18,7 @@ __all__ = [
     "class_tensors",
     "fit_weights",
     "imagined",
+    "is_counter",
     "weights_from",
 ]
 
@@ -163,32 +164,32 @@ def fit_weights(weights, build, n_channels, *, owner):
     """
     for channels in (n_channels, 3) if n_channels == 1 else (n_channels,):
         own = partial(build, n_channels=channels)
-        found = _match(weights, own, owner)
+        axes = class_tensors(own)
+        found = _match(weights, own, axes, owner)
         if found is not None:
             _warn_of_others(weights, found, owner)
-            tensors, of_classes, n_classes = _told_apart(found, own)
+            tensors, of_classes, n_classes = _told_apart(found, own, axes)
             has_statistics = weights.mean is not None and len(weights.mean) == channels
             mean, std = (weights.mean, weights.std) if has_statistics else (None, None)
             return Fitted(tensors, of_classes, channels, n_classes, mean, std)
-    ours, _ = _wanted(partial(build, n_channels=n_channels))
-    message = _mismatch(weights, ours, owner)
-    if n_channels == 3 and _match(weights, partial(build, n_channels=1), owner) is not None:
-        message = f"{owner}: {weights.source} is for grey images; put Grayscale() before it"
-    raise ValueError(message)
+    own, of_grey = (partial(build, n_channels=n) for n in (n_channels, 1))
+    if n_channels == 3 and _match(weights, of_grey, class_tensors(of_grey), owner) is not None:
+        raise ValueError(f"{owner}: {weights.source} is for grey images; put Grayscale() before it")
+    ours, _ = _wanted(own, class_tensors(own))
+    raise ValueError(_mismatch(weights, ours, owner))
 
 
-def _wanted(build):
+def _wanted(build, axes):
     """Shapes of the tensors to be taken over, and the names of all, without counters."""
-    of_classes = class_tensors(build)
     shapes = shapes_of(imagined(partial(build, n_classes=2)))
-    names = [n for n in shapes if not _is_counter(n)]
-    return {n: shapes[n] for n in names if n not in of_classes}, names
+    names = [n for n in shapes if not is_counter(n)]
+    return {n: shapes[n] for n in names if n not in axes}, names
 
 
-def _match(weights, build, owner):
+def _match(weights, build, axes, owner):
     """Tensors by the network's names, if those that do not depend on classes are of its shapes."""
-    ours, names = _wanted(build)
-    found = {n: tensor for n, tensor in weights.tensors.items() if not _is_counter(n)}
+    ours, names = _wanted(build, axes)
+    found = {n: tensor for n, tensor in weights.tensors.items() if not is_counter(n)}
     is_renamed = not {*ours} & {*found} and len(names) == len(found)
     if is_renamed:
         found = dict(zip(names, found.values(), strict=True))
@@ -204,7 +205,7 @@ def _match(weights, build, owner):
 
 
 def _warn_of_others(weights, found, owner):
-    given = [name for name in weights.tensors if not _is_counter(name)]
+    given = [name for name in weights.tensors if not is_counter(name)]
     if len(given) > len(found):
         others = [name for name in given if name not in found]
         warnings.warn(
@@ -214,12 +215,11 @@ def _warn_of_others(weights, found, owner):
         )
 
 
-def _told_apart(found, build):
+def _told_apart(found, build, axes):
     """Tensors that do not depend on the classes, those that do, and the number of classes.
 
     The latter are none, and the number is 2, if they are not of one and the same number.
     """
-    axes = class_tensors(build)
     shared = {n: tensor for n, tensor in found.items() if n not in axes}
     name, axis = next(iter(axes.items()), (None, 0))
     if name in found and axis < found[name].ndim:
@@ -231,7 +231,7 @@ def _told_apart(found, build):
     return shared, {}, 2
 
 
-def _is_counter(name):
+def is_counter(name):
     """Whether it counts batches, which says nothing of what was learned, and older files lack."""
     return name.endswith("num_batches_tracked")
 
@@ -242,7 +242,7 @@ def _mismatch(weights, ours, owner):
     for name, shape in ours.items():
         if name not in found:
             wrong.append(f"{name} of shape {shape} is missing")
-        elif found.get(name, shape) != shape:
+        elif found[name] != shape:
             wrong.append(f"{name} is of shape {found[name]}, wanted {shape}")
     more = f", and {len(wrong) - N_SHOWN} more" if len(wrong) > N_SHOWN else ""
     return (
