@@ -13,7 +13,16 @@ from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_sp
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from visionpipe import ImageReadError, Images, Pixels, Resize, as_images, threads
+from visionpipe import (
+    Grayscale,
+    ImageReadError,
+    Images,
+    Pixels,
+    Rescale,
+    Resize,
+    as_images,
+    threads,
+)
 from visionpipe import images as images_module
 
 
@@ -193,7 +202,7 @@ def test_batches_are_bounded_and_threads_stay_close(tmp_path, monkeypatch):
     n_decoded = 0
     lock = threading.Lock()
 
-    def decode(path):
+    def decode(path, **options):
         nonlocal n_decoded
         with lock:
             n_decoded += 1
@@ -319,6 +328,83 @@ def test_files_that_are_no_images(tmp_path, rgb):
         error = pickle.loads(pickle.dumps(caught.value))  # worker processes send it
         assert error.path == str(tmp_path / name)
         assert str(error) == f"cannot read {error.path}: {error.reason}" and error.reason
+
+
+def test_files_of_too_many_pixels_are_refused_until_the_limit_is_raised(tmp_path, rgb):
+    Image.fromarray(rgb).save(tmp_path / "a.png")
+    refused = r"a\.png: it has 30 x 20 pixels, and the limit is 599; raise max_pixels"
+    for images in (as_images([tmp_path / "a.png"], max_pixels=n) for n in (599, 600)):
+        for view in (
+            images,
+            images[:1],
+            pickle.loads(pickle.dumps(images)),
+            Resize(4).transform(images),
+        ):
+            if view._max_pixels == 600:
+                assert view[0].shape[-1] == 3
+            else:
+                with pytest.raises(ImageReadError, match=refused):
+                    view[0]
+
+
+def test_a_limit_above_that_of_pillow_is_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    Image.new("L", (30, 20)).save(tmp_path / "a.png")
+    with pytest.raises(ImageReadError, match="it has far more pixels, and the limit is 100"):
+        as_images([tmp_path / "a.png"], max_pixels=100)[0]
+    assert as_images([tmp_path / "a.png"], max_pixels=600)[0].shape == (20, 30)
+
+
+def test_failures_are_those_of_reading(tmp_path, monkeypatch):
+    pixels, named = sources(tmp_path)
+    whole = (tmp_path / "0.png").read_bytes()
+    (tmp_path / "cut.png").write_bytes(whole[:-40])
+    paths = [*named["paths"], tmp_path / "cut.png", *named["paths"], tmp_path / "not there.png"]
+    monkeypatch.setattr(threads, "n_threads", lambda: 2)
+    told = []
+    failures = as_images(paths).failures(on_read=lambda *now: told.append(now))
+    assert [(i, error.path) for i, error in failures.items()] == [
+        (6, str(paths[6])), (13, str(paths[13])),
+    ]  # fmt: skip
+    assert told[-1][:2] == (14, 14) and [found for *_, found in told if found] == [
+        {position: error} for position, error in failures.items()
+    ]
+    assert as_images(pixels).failures() == as_images(list(pixels)).failures() == {}
+
+
+def test_large_jpegs_are_decoded_at_a_part_of_their_size(tmp_path, monkeypatch):
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 8, 3), dtype=np.uint8))
+    picture.resize((800, 500), Image.BICUBIC).save(tmp_path / "a.jpg", quality=95)
+    whole, shapes = as_images([tmp_path / "a.jpg"]), []
+    decode = images_module.decode
+
+    def noted(path, **options):
+        pixels = decode(path, **options)
+        shapes.append(pixels.shape[:2])
+        return pixels
+
+    monkeypatch.setattr(images_module, "decode", noted)
+    array = as_images(whole[0][None])
+    for steps, decoded, wanted in [
+        ([Resize(64)], (250, 400), (64, 64)),  # a quarter would be smaller than 128 x 128
+        ([Resize((62, 100))], (125, 200), (62, 100)),
+        ([Resize((31, 50))], (62, 100), (31, 50)),  # without the half row that is left over
+        ([Resize(150)], (500, 800), (150, 150)),
+        ([Resize(100, keep_aspect="pad")], (125, 200), (100, 100)),  # of which 62 rows are drawn
+        ([Resize(100, keep_aspect="crop")], (250, 400), (100, 100)),  # out of 100 x 160
+        ([Rescale((48, 100))], (125, 200), (62, 100)),
+        ([Rescale((48, 256))], (500, 800), (160, 256)),
+        ([Grayscale(), Resize(64)], (250, 400), (64, 64)),
+        ([Grayscale()], (500, 800), (500, 800)),
+    ]:
+        images, same = whole, array
+        for step in steps:
+            images, same = step.transform(images), step.transform(same)
+        shapes.clear()
+        found = images[0]
+        assert shapes == [decoded] and found.shape[:2] == wanted
+        far = np.abs(found.astype(int) - same[0])
+        assert far.mean() < (1.5 if decoded == (62, 100) else 0.6) and far.max() <= 10
 
 
 def test_errors_reach_the_caller_from_threads(tmp_path, monkeypatch):

@@ -28,8 +28,8 @@ class ImageStep(
 ):
     """Base of the steps.
 
-    A subclass has ``_step()``, a picklable `partial` that maps pixels (b, h, w, c), and what
-    `identity` asks for.
+    A subclass has ``_step()``, a picklable `partial` that maps pixels (b, h, w, c), with the
+    attributes that `Images.map` speaks of, and what `identity` asks for.
     """
 
     _version = 1
@@ -90,8 +90,18 @@ class Resize(ImageStep):
         size = (self.size, self.size) if np.ndim(self.size) == 0 else tuple(self.size)
         if len(size) != 2 or not all(isinstance(s, (int, np.integer)) and s > 0 for s in size):
             refuse(self, "size", "a height and a width in pixels, or one positive int for both")
-        fit = {False: _stretch, True: _pad, "pad": _pad, "crop": _crop}[self.keep_aspect]
-        return partial(fit, size=size)
+        if not self.keep_aspect:
+            return _resizing(_stretch, _whole_frame, size=size)
+        if self.keep_aspect == "crop":
+            return _resizing(_crop, _around_frame, size=size)
+        return _resizing(_pad, _inside_frame, size=size)
+
+
+def _resizing(function, size_of, **options):
+    """A step, and what it resizes images to."""
+    step = partial(function, **options)
+    step.resized_to = partial(size_of, **options)
+    return step
 
 
 def _stretch(pixels, size):
@@ -102,19 +112,29 @@ def _stretch(pixels, size):
 
 
 def _pad(pixels, size):
-    height, width = pixels.shape[1:3]
-    scale = min(size[0] / height, size[1] / width)
-    inner = max(1, round(height * scale)), max(1, round(width * scale))
+    inner = _inside_frame(*pixels.shape[1:3], size)
     margins = [((s - i) // 2, s - i - (s - i) // 2) for s, i in zip(size, inner, strict=True)]
     return np.pad(_stretch(pixels, inner), ((0, 0), *margins, (0, 0)), mode="edge")
 
 
 def _crop(pixels, size):
-    height, width = pixels.shape[1:3]
-    scale = max(size[0] / height, size[1] / width)
-    outer = max(size[0], round(height * scale)), max(size[1], round(width * scale))
+    outer = _around_frame(*pixels.shape[1:3], size)
     top, left = (outer[0] - size[0]) // 2, (outer[1] - size[1]) // 2
     return _stretch(pixels, outer)[:, top : top + size[0], left : left + size[1]]
+
+
+def _whole_frame(height, width, size):
+    return size
+
+
+def _inside_frame(height, width, size):
+    scale = min(size[0] / height, size[1] / width)
+    return max(1, round(height * scale)), max(1, round(width * scale))
+
+
+def _around_frame(height, width, size):
+    scale = max(size[0] / height, size[1] / width)
+    return max(size[0], round(height * scale)), max(size[1], round(width * scale))
 
 
 # --------------------------------------------------------------------------------------- Rescale
@@ -151,14 +171,17 @@ class Rescale(ImageStep):
         least, most = self.longer_side
         if least > most:
             refuse(self, "longer_side", "the least length and the most, in this order")
-        return partial(_rescale, least=least, most=most)
+        return _resizing(_rescale, _rescaled, least=least, most=most)
 
 
 def _rescale(pixels, least, most):
-    height, width = pixels.shape[1:3]
+    return _stretch(pixels, _rescaled(*pixels.shape[1:3], least, most))
+
+
+def _rescaled(height, width, least, most):
     longer = max(height, width)
     scale = min(max(longer, least), most) / longer
-    return _stretch(pixels, (max(1, round(scale * height)), max(1, round(scale * width))))
+    return max(1, round(scale * height)), max(1, round(scale * width))
 
 
 # ------------------------------------------------------------------------------------- Grayscale
@@ -178,7 +201,9 @@ class Grayscale(ImageStep):
     _kernels = ("color",)
 
     def _step(self):
-        return partial(_grayscale)
+        step = partial(_grayscale)
+        step.by_pixel = True
+        return step
 
 
 def _grayscale(pixels):
