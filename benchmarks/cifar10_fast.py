@@ -7,9 +7,8 @@ prediction together, from images in the host's memory on. "Warm" is the median o
 seed. "Cold" is the first, from the start of the process on: the interpreter, imports and the start
 of CUDA count, reading the data does not.
 
-DATA is the folder or the archive of CIFAR-10 as https://www.cs.toronto.edu/~kriz/cifar.html has
-it, in its Python or its binary version. ``--images N`` trains on the first N and tests on a fifth
-as many; batches are then smaller too, so that an epoch keeps its 25 steps.
+DATA is the folder of the data sets, as `fetch_cifar10` takes it. ``--images N`` trains on the first
+N and tests on a fifth as many; batches are then smaller too, so that an epoch keeps its 25 steps.
 
 The result is kept in benchmarks/results/cifar10_fast.json if a GPU did all images, all epochs and
 at least 10 seeds; ``--out`` names another file, which is always written. The exit code is 1 if the
@@ -20,11 +19,9 @@ import argparse
 import json
 import math
 import multiprocessing
-import pickle
 import shlex
 import statistics
 import sys
-import tarfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
@@ -36,6 +33,7 @@ from torch import nn
 
 from benchmarks.side_by_side import RESULTS
 from pipelines import cifar10_fast
+from visionpipe import fetch_cifar10
 from visionpipe.deep.training.muon import Muon
 from visionpipe.environment import hardware, versions
 from visionpipe.files import write_whole
@@ -45,7 +43,6 @@ from visionpipe.networks.airbench import Airbench
 GOAL = 0.94
 N_TRAIN, STEPS_AN_EPOCH = 50_000, 25
 LEAST_SEEDS = 10  # to be kept
-TRAIN, TEST = [f"data_batch_{number}" for number in range(1, 6)], ["test_batch"]
 SIDE = 32  # pixels
 N_TO_WHITEN = 5_000  # images that the first layer is set from
 
@@ -84,7 +81,7 @@ def _parse(argv):
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("data", type=Path, help="folder or archive of CIFAR-10")
+    add("data", type=Path, help="folder of the data sets")
     add("--seeds", type=int, default=LEAST_SEEDS, help="how many, from 0 on (default: %(default)s)")
     add("--images", type=int, default=N_TRAIN, help="to train on (default: %(default)s)")
     add("--epochs", type=int, default=_default_epochs(), help="(default: %(default)s)")
@@ -132,9 +129,10 @@ def measure(way, data, n_images, n_epochs, n_seeds, begun):
         with and without the start of the process.
     """
     start = time.perf_counter()
-    batches = read_cifar10(data, [*TRAIN, *TEST])
-    train = joined([batches[name] for name in TRAIN], n_images)
-    test = joined([batches[name] for name in TEST], math.ceil(n_images / 5))
+    n_test = math.ceil(n_images / 5)
+    (images, labels), (test_images, test_labels) = read(data)
+    train = images[:n_images], labels[:n_images]
+    test = test_images[:n_test], test_labels[:n_test]
     begun += time.perf_counter() - start  # reading does not count
     accuracies, seconds = [], []
     for seed in range(n_seeds):
@@ -161,6 +159,14 @@ def measure(way, data, n_images, n_epochs, n_seeds, begun):
         },
         "accuracies": [round(accuracy, 5) for accuracy in accuracies],
     }
+
+
+def read(data):
+    """Images, uint8 (n, 32, 32, 3), and labels (n,) of CIFAR-10: to train on, and to test on."""
+    found = fetch_cifar10(data_home=data, subset="all")
+    pixels = np.concatenate([batch for _, batch in found.images.batches()])
+    parts = [found.parts == part for part in ("train", "test")]
+    return [(pixels[rows], found.target[rows]) for rows in parts]
 
 
 def show(way, row):
@@ -273,68 +279,6 @@ def _options(recipe, prefix):
 
 
 WAYS = {"pipeline": with_pipeline, "bare loop": with_bare_loop}
-
-
-# --------------------------------------------------------------------------------- reading data
-
-
-def read_cifar10(data, names):
-    """Read files of CIFAR-10, of its Python or its binary version.
-
-    Parameters
-    ----------
-    data : Path
-        Folder, in which the files may lie deeper, or archive that `tarfile` opens.
-    names : list of str
-        Of the files, without a suffix, such as "test_batch".
-
-    Returns
-    -------
-    dict of str to (images, labels)
-        ndarrays (n, 32, 32, 3) of uint8 and (n,) of int64.
-    """
-    found = {}
-    for path, file in _files(data):
-        if path.stem in names and path.stem not in found:
-            found[path.stem] = (_binary if path.suffix == ".bin" else _pickled)(file)
-        if len(found) == len(names):
-            return found
-    missing = ", ".join(name for name in names if name not in found)
-    raise ValueError(f"{data} lacks {missing}; name a folder or an archive of CIFAR-10")
-
-
-def _files(data):
-    """Paths and open files of a folder or an archive."""
-    if data.is_dir():
-        for path in sorted(data.rglob("*_batch*")):
-            with path.open("rb") as file:
-                yield path, file
-        return
-    with tarfile.open(data) as archive:
-        for member in archive:
-            if member.isfile():
-                yield Path(member.name), archive.extractfile(member)
-
-
-def _binary(file):
-    rows = np.frombuffer(file.read(), np.uint8).reshape(-1, 1 + 3 * SIDE**2)
-    return _images(rows[:, 1:]), rows[:, 0].astype(np.int64)
-
-
-def _pickled(file):
-    content = pickle.load(file, encoding="bytes")
-    return _images(content[b"data"]), np.array(content[b"labels"], dtype=np.int64)
-
-
-def _images(rows):
-    """Images (n, h, w, c) of rows (n, c h w)."""
-    return np.ascontiguousarray(rows.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1))
-
-
-def joined(batches, n_images):
-    """The first images of several batches, and their labels."""
-    images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    return images[:n_images], labels[:n_images]
 
 
 if __name__ == "__main__":

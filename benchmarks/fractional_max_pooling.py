@@ -3,8 +3,8 @@
 `pipelines.fmp` is trained once for each set and seed, and scored with one pass over an image and
 with the mean probabilities of twelve (Graham 2014, table 1). Sets are scikit-learn's digits, of
 which a stratified half is for testing, the same for each seed, and the first 5,000 training images
-of MNIST, tested on every second of the 10,000 test images. DATA is a folder with `mnist` in it,
-which has the four files of http://yann.lecun.com/exdb/mnist, gzipped.
+of MNIST, tested on every second of the 10,000 test images. DATA is the folder of the data sets, as
+`fetch_mnist` takes it.
 
 No dropout and the learning rate were chosen on other training images of MNIST and in the training
 half of digits, the number of epochs for the time they take. The result is kept in
@@ -24,10 +24,9 @@ from pathlib import Path
 from joblib import Parallel, delayed, parallel_config
 from sklearn.model_selection import train_test_split
 
-from benchmarks.networks import read_idx
 from benchmarks.side_by_side import RESULTS
 from pipelines import fmp
-from visionpipe import load_digits_images
+from visionpipe import fetch_mnist, load_digits_images
 from visionpipe.environment import hardware, versions
 from visionpipe.files import write_whole
 
@@ -45,7 +44,7 @@ def main(argv=None):
     parser.add_argument("--seeds", type=int, default=5, help="how many, from 0 on")
     parser.add_argument("--jobs", type=int, default=1, help="seeds at a time, one thread each")
     options = parser.parse_args(argv)
-    sets = {"digits": digits(), "mnist": mnist(options.data / "mnist")}
+    sets = {"digits": digits(), "mnist": mnist(options.data)}
     rows = {}
     for name, parts in sets.items():
         with parallel_config("loky", n_jobs=options.jobs, inner_max_num_threads=1):
@@ -68,10 +67,10 @@ def digits():
     )
 
 
-def mnist(folder):
+def mnist(data):
     """Training and test images, training and test labels."""
-    images, labels = read_idx(folder, "train")
-    test_images, test_labels = read_idx(folder, "t10k")
+    images, labels = fetch_mnist(data_home=data, return_X_y=True)
+    test_images, test_labels = fetch_mnist(data_home=data, subset="test", return_X_y=True)
     return images[:N_TRAIN], test_images[::2], labels[:N_TRAIN], test_labels[::2]
 
 

@@ -1,16 +1,14 @@
 """Networks on the standard sets: python -m benchmarks.networks DATA [NAME] [--seed 0].
 
-DATA is a folder with `mnist` and `fashion-mnist` in it, each with the four files of
-http://yann.lecun.com/exdb/mnist, gzipped. NAME is one of the rows below; without it all of them are
-trained, on all 60,000 training images, and scored on the 10,000 test images. LeNet's shift and the
-rates of Muon and Adam (of 0.03 and 0.1, and 0.003 and 0.01) were chosen on the last 10,000 training
-images; the other settings of airbench come from trials on 10,000 images that had looked at some of
-the test images. Accuracy, seconds, hardware, versions and seed are kept in
-benchmarks/results/networks.json; the exit code is 1 if a row misses its goal.
+DATA is the folder of the data sets, as `fetch_mnist` takes it. NAME is one of the rows below;
+without it all of them are trained, on all 60,000 training images, and scored on the 10,000 test
+images. LeNet's shift and the rates of Muon and Adam (of 0.03 and 0.1, and 0.003 and 0.01) were
+chosen on the last 10,000 training images; the other settings of airbench come from trials on 10,000
+images that had looked at some of the test images. Accuracy, seconds, hardware, versions and seed
+are kept in benchmarks/results/networks.json; the exit code is 1 if a row misses its goal.
 """
 
 import argparse
-import gzip
 import json
 import shlex
 import sys
@@ -18,17 +16,16 @@ import time
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benchmarks.side_by_side import RESULTS
-from visionpipe import Augmentation, CNNClassifier
+from visionpipe import Augmentation, CNNClassifier, fetch_fashion_mnist, fetch_mnist
 from visionpipe.environment import hardware, versions
 from visionpipe.files import write_whole
 
-ROWS = {  # name: (folder, test accuracy to reach, classifier)
+ROWS = {  # name: (data, test accuracy to reach, classifier)
     "mnist_lenet": (
-        "mnist",
+        fetch_mnist,
         0.990,
         CNNClassifier(
             "lenet",
@@ -38,7 +35,7 @@ ROWS = {  # name: (folder, test accuracy to reach, classifier)
         ),
     ),
     "fashion_airbench": (
-        "fashion-mnist",
+        fetch_fashion_mnist,
         0.925,
         CNNClassifier(
             "airbench",
@@ -74,9 +71,9 @@ def main(argv=None):
 
 def measure(name, data, seed):
     """Train and score one row."""
-    folder, goal, classifier = ROWS[name]
-    images, labels = read_idx(data / folder, "train")
-    test_images, test_labels = read_idx(data / folder, "t10k")
+    fetch, goal, classifier = ROWS[name]
+    images, labels = fetch(data_home=data, return_X_y=True)
+    test_images, test_labels = fetch(data_home=data, subset="test", return_X_y=True)
     classifier.set_params(random_state=seed)
     start = time.perf_counter()
     classifier.fit(images, labels)
@@ -93,22 +90,6 @@ def measure(name, data, seed):
         "threads": torch.get_num_threads(),
         "classifier": " ".join(repr(classifier).split()),
     }
-
-
-def read_idx(folder, part):
-    """Images (n, h, w), uint8, and labels (n,) of a part, "train" or "t10k"."""
-    images, labels = (
-        _read_array(folder / f"{part}-{kind}-ubyte.gz") for kind in ("images-idx3", "labels-idx1")
-    )
-    return images, labels
-
-
-def _read_array(path):
-    with gzip.open(path) as file:
-        content = file.read()
-    n_axes = content[3]
-    shape = np.frombuffer(content, ">i4", n_axes, offset=4)
-    return np.frombuffer(content, np.uint8, offset=4 + 4 * n_axes).reshape(shape)
 
 
 def keep(name, record):

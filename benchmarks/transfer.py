@@ -1,10 +1,10 @@
 """Few images of new classes, and a network of others: python -m benchmarks.transfer DATA.
 
-DATA is the folder or the archive of CIFAR-10 as https://www.cs.toronto.edu/~kriz/cifar.html has it.
-A residual network of 20 layers learns classes 0 to 4 from their 25,000 training images; then 20
-training images of each of the classes 5 to 9 are drawn, for each seed anew, learned in the ways of
-`pipelines.transfer`, and scored on all 5,000 test images of these classes. Settings were chosen on
-other draws of training images, and on training images.
+DATA is the folder of the data sets, as `fetch_cifar10` takes it. A residual network of 20 layers
+learns classes 0 to 4 from their 25,000 training images; then 20 training images of each of the
+classes 5 to 9 are drawn, for each seed anew, learned in the ways of `pipelines.transfer`, and
+scored on all 5,000 test images of these classes. Settings were chosen on other draws of training
+images, and on training images.
 
 ``--source FILE`` keeps the trained network there, or takes the one that is there. Accuracies,
 seconds, hardware, versions and seeds are kept in benchmarks/results/transfer.json; the exit code is
@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.cifar10_fast import TEST, TRAIN, read_cifar10
+from benchmarks.cifar10_fast import read
 from benchmarks.side_by_side import RESULTS
 from pipelines.transfer import build_source, draws, ways
 from visionpipe import load, save
@@ -75,17 +75,6 @@ def main(argv=None):
     write_whole(path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
     print("kept in", path)
     return int(gain < GOAL)
-
-
-def read(data):
-    """Images and labels to train on, and to test on."""
-    parts = read_cifar10(data, [*TRAIN, *TEST])
-    return [
-        tuple(
-            np.concatenate(arrays) for arrays in zip(*(parts[name] for name in names), strict=True)
-        )
-        for names in (TRAIN, TEST)
-    ]
 
 
 def trained_source(train, path):

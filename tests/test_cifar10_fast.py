@@ -1,23 +1,21 @@
-"""The fast CIFAR-10 recipe, and the loop and the reader that its benchmark has beside it.
+"""The fast CIFAR-10 recipe, and the loop that its benchmark has beside it.
 
-The recipe is tried on crops of three textures. Where the environment variable
-VISIONPIPE_CIFAR10 names a folder or an archive of CIFAR-10, also on images of that.
+The recipe is tried on crops of three textures. Where the environment variable VISIONPIPE_DATA names
+a folder with CIFAR-10, also on images of that.
 """
 
-import io
 import json
 import os
-import pickle
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.utils import Bunch
 
 import pipelines
 from benchmarks import cifar10_fast as benchmark
-from visionpipe import load_textures
+from visionpipe import as_images, fetch_cifar10, load_textures
 
 TEXTURES = load_textures()  # 3 classes
 
@@ -71,75 +69,41 @@ def test_grey_images_of_another_size():
     assert model.predict_proba(TEXTURES.images[:5]).shape == (5, 3)
 
 
-@pytest.mark.skipif("VISIONPIPE_CIFAR10" not in os.environ, reason="VISIONPIPE_CIFAR10 is not set")
+@pytest.mark.skipif("VISIONPIPE_DATA" not in os.environ, reason="VISIONPIPE_DATA is not set")
 def test_photographs():
-    data = Path(os.environ["VISIONPIPE_CIFAR10"])
-    images, labels = benchmark.read_cifar10(data, ["data_batch_1"])["data_batch_1"]
+    try:
+        images, labels = fetch_cifar10(download_if_missing=False, return_X_y=True)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
     model = recipe(max_epochs=8, batch_size=20, module__widths=(16, 32, 32))
-    assert model.fit(images[:500], labels[:500]).score(images[-500:], labels[-500:]) > 0.3
+    model.fit(images[:500], labels[:500])
+    assert model.score(images[9_500:10_000], labels[9_500:10_000]) > 0.3
 
 
 # --------------------------------------------------------------------------------- the benchmark
 
 
-def batches(n_images=10):
-    """Images and labels of six files, all different."""
-    rng = np.random.default_rng(0)
-    return {
-        name: (rng.integers(256, size=(n_images, 32, 32, 3), dtype=np.uint8), np.arange(n_images))
-        for name in [*benchmark.TRAIN, *benchmark.TEST]
-    }
+def few_photographs(*, data_home, subset):
+    """What `fetch_cifar10` returns, with 50 and 10 images of noise."""
+    assert data_home == Path("somewhere") and subset == "all"
+    pixels = np.random.default_rng(0).integers(256, size=(60, 32, 32, 3), dtype=np.uint8)
+    parts = np.repeat(["train", "test"], [50, 10])
+    return Bunch(images=as_images(pixels), target=np.arange(60) % 10, parts=parts)
 
 
-def as_python_version(images, labels):
-    rows = images.transpose(0, 3, 1, 2).reshape(len(images), -1)  # (n, c h w)
-    return pickle.dumps({b"data": rows, b"labels": labels.tolist()})
-
-
-def as_binary_version(images, labels):
-    rows = images.transpose(0, 3, 1, 2).reshape(len(images), -1)
-    return np.column_stack([labels.astype(np.uint8), rows]).tobytes()
-
-
-def write_folder(path, version, suffix, content):
-    (path / "inner").mkdir(parents=True)
-    for name, (images, labels) in content.items():
-        (path / "inner" / f"{name}{suffix}").write_bytes(version(images, labels))
-    return path
-
-
-@pytest.mark.parametrize(
-    "version, suffix", [(as_python_version, ""), (as_binary_version, ".bin")], ids=["py", "bin"]
-)
-@pytest.mark.parametrize("archived", [False, True])
-def test_both_versions_are_read(tmp_path, version, suffix, archived):
-    content = batches()
-    data = write_folder(tmp_path / "cifar", version, suffix, content)
-    if archived:
-        data = tmp_path / "cifar.tar.gz"
-        with tarfile.open(data, "w:gz") as archive:
-            archive.add(tmp_path / "cifar", "cifar-10")
-            archive.addfile(tarfile.TarInfo("batches.meta"), io.BytesIO())
-    found = benchmark.read_cifar10(data, list(content))
-    for name, (images, labels) in content.items():
-        assert np.array_equal(found[name][0], images), name
-        assert np.array_equal(found[name][1], labels), name
-        assert found[name][0].dtype == np.uint8 and found[name][1].dtype == np.int64
-    joined = benchmark.joined([found[name] for name in benchmark.TRAIN], 12)
-    assert np.array_equal(joined[1], [*range(10), 0, 1])
-
-
-def test_lacking_files_are_named(tmp_path):
-    content = batches(1)
-    del content["data_batch_2"], content["test_batch"]
-    data = write_folder(tmp_path / "cifar", as_binary_version, ".bin", content)
-    with pytest.raises(ValueError, match="lacks data_batch_2, test_batch; name a folder"):
-        benchmark.read_cifar10(data, [*benchmark.TRAIN, *benchmark.TEST])
+def test_read_keeps_parts_and_order(monkeypatch):
+    monkeypatch.setattr(benchmark, "fetch_cifar10", few_photographs)
+    (images, labels), (test_images, test_labels) = benchmark.read(Path("somewhere"))
+    wanted = few_photographs(data_home=Path("somewhere"), subset="all").images
+    assert images.shape == (50, 32, 32, 3) and len(test_images) == 10
+    assert (images[49] == wanted[49]).all() and (test_images[0] == wanted[50]).all()
+    assert (labels == np.arange(50) % 10).all() and (test_labels == np.arange(10)).all()
 
 
 @pytest.fixture
 def narrow(monkeypatch):
-    """The benchmark in this process, with a narrow network."""
+    """The benchmark in this process, with a narrow network and few images."""
+    monkeypatch.setattr(benchmark, "fetch_cifar10", few_photographs)
     build = benchmark.cifar10_fast.build
     monkeypatch.setattr(benchmark, "in_new_process", lambda function, *args: function(*args))
     monkeypatch.setattr(
@@ -150,10 +114,9 @@ def narrow(monkeypatch):
 
 
 def test_command_measures_both_ways(tmp_path, capsys, narrow):
-    data = write_folder(tmp_path / "cifar", as_python_version, "", batches())
     out = tmp_path / "result.json"
     sizes = ["--images", "50", "--seeds", "2", "--epochs", "1"]
-    assert benchmark.main([str(data), *sizes, "--out", str(out)]) == 0
+    assert benchmark.main(["somewhere", *sizes, "--out", str(out)]) == 0
     printed = capsys.readouterr().out
     assert "50 images, 1 epochs, 2 seeds" in printed and "bare loop  accuracy" in printed
     record = json.loads(out.read_text())
@@ -164,7 +127,7 @@ def test_command_measures_both_ways(tmp_path, capsys, narrow):
         assert record[way]["accuracy"]["least"] == min(accuracies)
         assert [round(10 * accuracy, 3) % 1 for accuracy in accuracies] == [0, 0]  # of 10 images
         assert seconds["warm"] > 0 and 0 < seconds["first"] <= seconds["cold"]
-    assert record["command"].startswith(f"python -m benchmarks.cifar10_fast {data}")
+    assert record["command"].startswith("python -m benchmarks.cifar10_fast somewhere")
 
 
 def test_each_way_has_a_new_process():

@@ -2,6 +2,11 @@
 from . import inspection as inspection
 from . import networks as networks
 from .comparison import compare as compare
+from .datasets import fetch_caltech101 as fetch_caltech101
+from .datasets import fetch_cifar10 as fetch_cifar10
+from .datasets import fetch_cifar100 as fetch_cifar100
+from .datasets import fetch_fashion_mnist as fetch_fashion_mnist
+from .datasets import fetch_mnist as fetch_mnist
 from .datasets import load_digits_images as load_digits_images
 from .datasets import load_faces as load_faces
 from .datasets import load_images as load_images

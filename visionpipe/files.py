@@ -69,6 +69,7 @@ def write_whole(path, text):
     ----------
     path : path-like
     text : str
+        Names of files that are not UTF-8 are written as the bytes they are.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def write_whole(path, text):
         If the file cannot be written.
     """
     with appearing_whole(path) as draft:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def _bring_names_to_disk(folder):
