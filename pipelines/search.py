@@ -14,7 +14,8 @@ import pipelines
 from pipelines.cluster import check_workers, connected, work_sent_to
 from visionpipe.comparison import make_folds
 from visionpipe.console import FitLines, fail_in_one_line
-from visionpipe.datasets import load_data
+from visionpipe.data_options import DATA_HELP, add_reading_options, load_for
+from visionpipe.datasets.folders import take_images
 from visionpipe.images import as_images
 from visionpipe.persistence import save
 from visionpipe.probabilities import with_probabilities
@@ -49,15 +50,15 @@ def main(name=None, build=None, param_grid=None, argv=None):
         build, param_grid = module.build, module.PARAM_GRID
     pipeline = build(random_state=options.seed)
     with connected(options.cluster) as client:
-        data = _load(options.data)
+        data = _load(options)
         y = data.target_names[data.target]
         if client is not None:
-            check_workers(client, [*data.get("filenames", [])[:1], *_touched(options.journal)])
+            check_workers(client, [*_one_file(data), *_touched(options.journal)])
         with work_sent_to(client, data.images):
             search = _search(pipeline, param_grid, data, y, options)
     print(
         f"{name} on {options.data}: accuracy {100 * search.best_score_:.2f} % over "
-        f"{options.cv} folds"
+        f"{search.n_splits_} folds"
     )
     for parameter, value in search.best_params_.items():
         print(f"  {parameter} = {value!r}")
@@ -67,20 +68,28 @@ def main(name=None, build=None, param_grid=None, argv=None):
     return 0
 
 
-def _load(name):
-    """Load a data set with the whole paths of its files: workers run in other folders."""
-    data = load_data(name)
-    if "filenames" in data:
+def _load(options):
+    """Load the images that parameters may be chosen with, with whole paths: workers run elsewhere.
+
+    Those of a part that is called test are left alone; one called validation judges candidates.
+    """
+    data = load_for(options, Path(options.out).parent)
+    if "parts" in data:
+        data = take_images(data, data.parts != "test")
+        if "validation" not in data.parts:
+            del data.parts
+    if data.images.reads_files:
         data.filenames = [os.path.abspath(path) for path in data.filenames]
-        data.images = as_images(data.filenames)
+        data.images = as_images(data.filenames, max_pixels=options.max_pixels)
     return data
 
 
 def _search(pipeline, param_grid, data, y, options):
     """Fit all candidates on all folds, here or wherever joblib sends them."""
     folds = make_folds(
-        data.images, y, cv=options.cv, groups=data.get("groups"), random_state=options.seed
-    )
+        data.images, y, cv=options.cv, groups=data.get("groups"), parts=data.get("parts"),
+        random_state=options.seed,
+    )  # fmt: skip
     if options.store and not options.cluster:
         len(as_store(options.store))  # what cannot be a store is refused once, not by every fit
     estimator = use_store(clone(pipeline), options.store)
@@ -89,6 +98,11 @@ def _search(pipeline, param_grid, data, y, options):
         lines = FitLines(options.journal)
         search = ResumableSearch(search, journal=options.journal, on_fit=lines)
     return search.fit(data.images, y)
+
+
+def _one_file(data):
+    """A file that all workers have to see, where images are files."""
+    return data.filenames[:1] if data.images.reads_files else []
 
 
 def _touched(journal):
@@ -115,12 +129,16 @@ def _parse(name, argv):
         "data",
         nargs="?",
         default="digits",
-        help="digits, faces, textures, or a folder of class sub-folders (default: digits)",
+        help=f"{DATA_HELP}; a part called test is left alone (default: digits)",
     )
     if name is None:
         names = ", ".join(pipelines.all_pipelines())
         add("--pipeline", default="hog_svm", help=f"one of {names} (default: hog_svm)")
-    add("--cv", type=int, default=5, help="number of folds (default: 5)")
+    add(
+        "--cv",
+        type=int,
+        help="number of folds (default: 5, or the validation part where there is one)",
+    )
     add("--jobs", type=int, help="fits at the same time (default: 1; on a cluster, all it can)")
     add("--seed", type=int, default=0, help="random seed (default: 0)")
     add("--out", help="where to save the model (default: results/PIPELINE.joblib)")
@@ -135,6 +153,7 @@ def _parse(name, argv):
         "(default: beside the model, OUT.journal.jsonl; none with --cluster)",
     )
     add("--cluster", metavar="ADDRESS", help="of a Dask scheduler, such as tcp://host:8786")
+    add_reading_options(parser)
     options = parser.parse_args(argv)
     return _completed(options, name or options.pipeline)
 

@@ -18,7 +18,8 @@ from pipelines import dense_bovw_svm
 from visionpipe import Augmentation, CNNClassifier, CNNFeatures, Resize
 from visionpipe.comparison import compare_rows, table_header, table_row
 from visionpipe.console import fail_in_one_line
-from visionpipe.datasets import load_data
+from visionpipe.data_options import DATA_HELP, add_reading_options, load_for
+from visionpipe.datasets.folders import take_images
 
 SIZE = 32  # pixels a side, what the network sees
 PARAM_GRID = {
@@ -155,7 +156,9 @@ def draws(y, n_each, n_draws, random_state=0, n_test=None):
 def main(argv=None):
     """Train the source, compare the ways and print their table; returns the exit code."""
     options = _parse(argv)
-    data = load_data(options.data)
+    data = load_for(options, ".")
+    if "parts" in data:
+        data = take_images(data, data.parts != "test")
     y = data.target_names[data.target]
     of_source = data.target < len(data.target_names) // 2
     if min(len(np.unique(y[of_source])), len(np.unique(y[~of_source]))) < 2:
@@ -180,12 +183,13 @@ def _parse(argv):
         "data",
         nargs="?",
         default="digits",
-        help="digits, textures, or a folder of class sub-folders (default: digits)",
+        help=f"{DATA_HELP}; a part called test is left alone (default: digits)",
     )
     add("--each", type=int, default=20, help="images of each new class (default: 20)")
     add("--mirror", action="store_true", help="images may be mirrored: no digits, no letters")
     add("--draws", type=int, default=3, help="how often they are drawn (default: 3)")
     add("--seed", type=int, default=0, help="random seed (default: 0)")
+    add_reading_options(parser)
     return parser.parse_args(argv)
 
 

@@ -127,3 +127,57 @@ def test_processes_give_the_same_rows():
 def test_impossible_folds_are_refused(y, cv, groups, message):
     with pytest.raises(ValueError, match=message):
         compare({"a": DummyClassifier()}, X, y, cv=cv, groups=groups)
+
+
+# ------------------------------------------------------------------------- parts, fewer images
+
+PARTS = np.repeat(["train", "validation", "test", "train"], 50)
+
+
+def test_parts_are_the_one_fold_and_test_is_left_for_the_end():
+    ((train, held_out),) = make_folds(X, Y, parts=PARTS)
+    assert train.tolist() == [*range(50), *range(150, 200)]
+    assert held_out.tolist() == list(range(50, 100))
+    no_validation = np.where(PARTS == "validation", "test", PARTS)
+    ((train, held_out),) = make_folds(X, Y, parts=no_validation.tolist())
+    assert len(train) == 100 and held_out.tolist() == list(range(50, 150))
+    row = compare({"a": DummyClassifier()}, X, Y, parts=PARTS)[0]
+    assert row.accuracy == 1.0 and row.accuracy_sd is None  # 50 faces, and faces come first
+    assert "100.00 " in str(Comparison([row])) and "±" not in str(Comparison([row]))
+
+
+def test_folds_of_data_with_parts_lie_within_the_training_part():
+    groups = np.arange(200) // 5
+    for more in ({}, {"groups": groups}):
+        folds = make_folds(X, Y, cv=2, parts=PARTS, **more)
+        assert len(folds) == 2
+        for train, test in folds:
+            assert sorted([*train, *test]) == [*range(50), *range(150, 200)]
+            assert set(Y[test]) == {"face", "other"}
+            if more:
+                assert not set(groups[train]) & set(groups[test])
+
+
+@pytest.mark.parametrize("parts", [["train"] * 200, ["test"] * 200, ["validation"] * 200])
+def test_parts_to_learn_from_and_to_test_on_are_wanted(parts):
+    with pytest.raises(ValueError, match=f"images of {parts[0]} only; wanted train, and valid"):
+        make_folds(X, Y, parts=parts)
+
+
+def test_fewer_images_to_learn_from_are_drawn_by_class_and_seeded():
+    y = np.array(["often"] * 150 + ["seldom"] * 45 + ["rare"] * 5)
+    folds = make_folds(X, y, cv=5, n_train=40)
+    for (train, test), (everything, same_test) in zip(folds, make_folds(X, y, cv=5), strict=True):
+        assert test.tolist() == same_test.tolist() and set(train) <= set(everything)
+        assert [int((y[train] == c).sum()) for c in ("often", "seldom", "rare")] == [30, 9, 1]
+    again, other = (make_folds(X, y, cv=5, n_train=40, random_state=s)[0][0] for s in (0, 1))
+    assert folds[0][0].tolist() == again.tolist() != other.tolist()
+    smallest = make_folds(X, y, cv=5, n_train=3)[0][0]
+    assert sorted(y[smallest]) == ["often", "rare", "seldom"]
+    assert len(make_folds(X, y, cv=5, n_train=160)[0][0]) == 160
+
+
+@pytest.mark.parametrize("n_train", [0, 1, 161])
+def test_numbers_of_images_that_cannot_be_drawn_are_refused(n_train):
+    with pytest.raises(ValueError, match=f"n_train={n_train}: there are 160 images of 2 classes"):
+        make_folds(X, Y, cv=5, n_train=n_train)

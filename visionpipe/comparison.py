@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold, check
 from sklearn.utils import _safe_indexing
 from sklearn.utils.parallel import Parallel, delayed
 
-__all__ = ["Comparison", "Row", "compare", "compare_rows", "make_folds"]
+__all__ = ["Comparison", "Row", "compare", "compare_rows", "draw_rows", "make_folds"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Row:
     pipeline : str
         Its name.
     accuracy, accuracy_sd : float or None
-        Mean and sample standard deviation over folds of the share of images classified rightly.
+        Mean and sample standard deviation over folds of the share of images classified rightly;
+        of a single fold there is no deviation.
     fit_seconds : float or None
         Wall-clock time of one fit, mean over folds.
     predict_ms_per_image : float or None
@@ -61,8 +62,19 @@ class Comparison(list):
         return [asdict(row) for row in self]
 
 
-def compare(pipelines, X, y, *, cv=5, groups=None, n_jobs=None, random_state=0):
-    """Compare pipelines on identical stratified folds.
+def compare(
+    pipelines,
+    X,
+    y,
+    *,
+    cv=None,
+    groups=None,
+    parts=None,
+    n_train=None,
+    n_jobs=None,
+    random_state=0,
+):
+    """Compare pipelines on identical folds.
 
     Parameters
     ----------
@@ -72,14 +84,22 @@ def compare(pipelines, X, y, *, cv=5, groups=None, n_jobs=None, random_state=0):
         Anything `as_images` takes.
     y : array-like of shape (n_images,)
         Classes.
-    cv : int, splitter or iterable, default=5
-        Number of stratified folds, or anything that scikit-learn's `cv` may be.
+    cv : int, splitter or iterable, default=None
+        Number of stratified folds, or anything that scikit-learn's `cv` may be. None is 5 folds or,
+        if there are `parts`, one: learnt on "train", tested on "validation" if there is such a
+        part, which leaves "test" for the end, else on "test".
     groups : array-like of shape (n_images,), default=None
         Images of one group never stand on both sides of a split.
+    parts : array-like of str of shape (n_images,), default=None
+        "train", "validation" or "test" for each image, where a data set comes with a split. Folds
+        that `cv` asks for lie within "train".
+    n_train : int, default=None
+        How many images of each fold to learn from, drawn class by class; None is all.
     n_jobs : int, default=None
         Number of folds fitted at the same time, in processes. Times are truer with one.
     random_state : int, default=0
-        Seed of the shuffling before the folds are made. Pipelines bring seeds of their own.
+        Seed of the shuffling before the folds are made, and of what `n_train` draws. Pipelines
+        bring seeds of their own.
 
     Returns
     -------
@@ -89,7 +109,8 @@ def compare(pipelines, X, y, *, cv=5, groups=None, n_jobs=None, random_state=0):
     Raises
     ------
     ValueError
-        If `X` are not images, lengths differ, or a class has fewer images than there are folds.
+        If `X` are not images, lengths differ, a class has fewer images than there are folds, or
+        there are fewer images to learn from than `n_train`.
 
     Examples
     --------
@@ -105,16 +126,18 @@ def compare(pipelines, X, y, *, cv=5, groups=None, n_jobs=None, random_state=0):
     >>> [(row.pipeline, row.accuracy > 0.9) for row in rows]
     [('pixels', True), ('hog', True)]
     """
-    folds = make_folds(X, y, cv=cv, groups=groups, random_state=random_state)
+    folds = make_folds(
+        X, y, cv=cv, groups=groups, parts=parts, n_train=n_train, random_state=random_state
+    )
     return Comparison(compare_rows(pipelines, X, y, folds, n_jobs=n_jobs))
 
 
-def make_folds(X, y, *, cv=5, groups=None, random_state=0):
+def make_folds(X, y, *, cv=None, groups=None, parts=None, n_train=None, random_state=0):
     """Make the folds that all pipelines share.
 
     Parameters
     ----------
-    X, y, cv, groups, random_state
+    X, y, cv, groups, parts, n_train, random_state
         As in `compare`.
 
     Returns
@@ -124,11 +147,85 @@ def make_folds(X, y, *, cv=5, groups=None, random_state=0):
     """
     if len(X) != len(y):
         raise ValueError(f"there are {len(X)} images and {len(y)} labels; wanted as many of both")
+    y = np.asarray(y)
+    if parts is None:
+        folds = _folds_of(np.arange(len(y)), y, 5 if cv is None else cv, groups, random_state)
+    elif cv is None:
+        folds = [_split(np.asarray(parts))]
+    else:
+        rows = np.flatnonzero(np.asarray(parts) == "train")
+        folds = _folds_of(rows, y, cv, groups, random_state)
+    if n_train is None:
+        return folds
+    return [(draw_rows(train, y, n_train, random_state), test) for train, test in folds]
+
+
+def _folds_of(rows, y, cv, groups, random_state):
+    """Folds of some of the images."""
+    y, groups = y[rows], None if groups is None else np.asarray(groups)[rows]
     if isinstance(cv, (int, np.integer)):
         _check_class_sizes(y, groups, cv)
         splitter = StratifiedKFold if groups is None else StratifiedGroupKFold
         cv = splitter(int(cv), shuffle=True, random_state=random_state)
-    return list(check_cv(cv, y, classifier=True).split(np.zeros(len(y)), y, groups))
+    splits = check_cv(cv, y, classifier=True).split(np.zeros(len(y)), y, groups)
+    return [(rows[train], rows[test]) for train, test in splits]
+
+
+def _split(parts):
+    """The one fold that a data set comes with."""
+    train, validation, test = (
+        np.flatnonzero(parts == part) for part in ("train", "validation", "test")
+    )
+    held_out = validation if len(validation) else test
+    if not len(train) or not len(held_out):
+        there = ", ".join(np.unique(parts))
+        raise ValueError(f"there are images of {there} only; wanted train, and validation or test")
+    return train, held_out
+
+
+def draw_rows(rows, y, n_train, random_state=0):
+    """Draw images to learn from, as many of each class as its share, and at least one.
+
+    Parameters
+    ----------
+    rows : ndarray of int
+        Positions to draw from.
+    y : ndarray of shape (n_images,)
+        Classes of all images.
+    n_train : int
+        How many to draw.
+    random_state : int, default=0
+
+    Returns
+    -------
+    ndarray of int of shape (n_train,)
+        Ascending.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many, or fewer are wanted than there are classes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from visionpipe.comparison import draw_rows
+    >>> y = np.array(["cat"] * 6 + ["dog"] * 3)
+    >>> y[draw_rows(np.arange(9), y, 3)].tolist()
+    ['cat', 'cat', 'dog']
+    """
+    classes = np.unique(y[rows])
+    if not len(classes) <= n_train <= len(rows):
+        raise ValueError(
+            f"n_train={n_train}: there are {len(rows)} images of {len(classes)} classes to learn "
+            "from; wanted at least one of each class, and no more than there are"
+        )
+    shuffled = np.random.default_rng(random_state).permutation(rows)
+    place = np.empty(len(rows))  # within its class, from 0 to 1
+    for label in classes:
+        of_class = np.flatnonzero(y[shuffled] == label)
+        place[of_class] = np.arange(len(of_class)) / len(of_class)
+    return np.sort(shuffled[np.argsort(place, kind="stable")[:n_train]])
 
 
 def _check_class_sizes(y, groups, n_folds):
@@ -226,7 +323,7 @@ def _to_row(name, results):
     return Row(
         pipeline=name,
         accuracy=statistics.mean(accuracies),
-        accuracy_sd=statistics.stdev(accuracies) if len(accuracies) > 1 else 0.0,
+        accuracy_sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         fit_seconds=statistics.mean(fold.fit_seconds for fold in results),
         predict_ms_per_image=1000 * sum(fold.predict_seconds for fold in results) / n_predicted,
         model_bytes=next(fold.model_bytes for fold in results if fold.model_bytes is not None),
@@ -248,9 +345,10 @@ def table_row(row):
     """One line of the table."""
     if row.error is not None:
         return f"{row.pipeline:<20} failed: {row.error}"
+    spread = "" if row.accuracy_sd is None else f" ± {100 * row.accuracy_sd:.2f}"
     return _COLUMNS.format(
         row.pipeline,
-        f"{100 * row.accuracy:.2f} ± {100 * row.accuracy_sd:.2f}",
+        f"{100 * row.accuracy:.2f}{spread}",
         f"{row.fit_seconds:.2f}",
         f"{row.predict_ms_per_image:.3f}",
         f"{row.model_bytes:,}",

@@ -32,8 +32,13 @@ def fail_in_one_line(command):
 
     @functools.wraps(command)
     def guarded(*args, **kwargs):
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # names of files need not be text
+                stream.reconfigure(errors="surrogateescape")
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
+            # of metadata of which it does not say in which file they are
+            warnings.filterwarnings("ignore", module=r"PIL\.")
             try:
                 return command(*args, **kwargs)
             except (ValueError, OSError, MemoryError) as error:

@@ -1,0 +1,1 @@
+"""The commands of ``visionpipe``, one a file: ``add_to(commands)`` adds its parser."""
