@@ -219,12 +219,35 @@ def test_batches_are_bounded_and_threads_stay_close(tmp_path, monkeypatch):
     assert n_seen == n_decoded == 400
 
 
+def test_functions_see_every_file_once_in_batches_of_equal_shape(tmp_path, monkeypatch):
+    monkeypatch.setattr(threads, "n_threads", lambda: 2)
+    paths, expected = [], []
+    for i in range(30):
+        pixels = np.full((10, 10 + i % 3, 3)[: 2 + i % 2], i, dtype=np.uint8)
+        paths.append(tmp_path / f"{i}.png")
+        Image.fromarray(pixels).save(paths[-1])
+        expected.append(pixels.shape)
+    for images, most in ((as_images(paths), 4), (Resize(10).transform(paths), 8)):
+        found, sizes = {}, []
+        for rows, (shape, levels) in images.map_batches(
+            lambda pixels: (pixels.shape, pixels[:, 0, 0, 0]), n_pixels=800
+        ):
+            sizes.append(len(rows))
+            assert shape[0] == len(rows)
+            found |= dict(zip(rows.tolist(), levels.tolist(), strict=True))
+        assert found == {i: i for i in range(30)} and sum(sizes) == 30
+        assert max(sizes) <= most
+    with pytest.raises(ImageReadError, match="no such file"):
+        list(as_images([*paths, "nowhere.png"]).map_batches(len))
+
+
 def test_unfinished_reading_leaves_no_threads(tmp_path):
     _, named = sources(tmp_path)
-    reading = as_images(named["paths"]).batches(n_pixels=1)
-    next(reading)
-    reading.close()
-    assert not [t for t in threading.enumerate() if t.name.startswith("visionpipe")]
+    images = as_images(named["paths"])
+    for reading in (images.batches(n_pixels=1), images.map_batches(len, n_pixels=1)):
+        next(reading)
+        reading.close()
+        assert not [t for t in threading.enumerate() if t.name.startswith("visionpipe")]
 
 
 def test_scikit_learn_splits_and_searches(tmp_path):

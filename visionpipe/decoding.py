@@ -3,7 +3,6 @@
 import io
 import os
 import stat
-from pathlib import PurePath
 
 import numpy as np
 from PIL import (
@@ -53,6 +52,11 @@ ONLY_BY_SUFFIX = {".tga": (TgaImagePlugin.TgaImageFile.format,)}
 
 READ_AT_ONCE = 1 << 26  # bytes of a file: of a larger one, parts are read as they are needed
 MOST_SCANS = 500  # of a progressive JPEG: with thousands, some kilobytes take minutes to decode
+
+# Not every system has all of these
+OPENING = os.O_RDONLY
+for _name in ("O_BINARY", "O_CLOEXEC", "O_NOINHERIT", "O_NONBLOCK"):
+    OPENING |= getattr(os, _name, 0)
 
 ORIENTATION = 0x0112  # EXIF's tag
 UPRIGHT = {  # orientation: what undoes it to pixels (h, w, c)
@@ -124,21 +128,22 @@ def decode(path, *, max_pixels=MAX_PIXELS, resized_to=None):
     """
     if max_pixels > (Image.MAX_IMAGE_PIXELS or max_pixels):
         Image.MAX_IMAGE_PIXELS = max_pixels  # else Pillow would refuse what is allowed here
-    with open_file(path) as file:
-        try:
-            with Image.open(_content(file), formats=_formats(path)) as picture:
-                return _decode(picture, max_pixels, resized_to)
-        except UnidentifiedImageError:
-            reason = "its content is not that of an image file, or of a kind that is not read"
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-            reason = _too_large("far more", max_pixels)
-        except MemoryError:
-            reason = "it takes more memory than there is"
-        # Pillow's decoders raise nearly anything on damaged data: SyntaxError for PNG,
-        # struct.error, IndexError, ...
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-        raise ImageReadError(path, reason)
+    descriptor, n_bytes = _open(path)
+    try:
+        content = _content(descriptor, n_bytes)
+        with content, Image.open(content, formats=_formats(path)) as picture:
+            return _decode(picture, max_pixels, resized_to)
+    except UnidentifiedImageError:
+        reason = "its content is not that of an image file, or of a kind that is not read"
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        reason = _too_large("far more", max_pixels)
+    except MemoryError:
+        reason = "it takes more memory than there is"
+    # Pillow's decoders raise nearly anything on damaged data: SyntaxError for PNG, struct.error,
+    # IndexError, ...
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+    raise ImageReadError(path, reason)
 
 
 def open_file(path):
@@ -158,26 +163,43 @@ def open_file(path):
         If there is no such file, or it is a folder, a pipe, which would be waited for, or a device,
         which may never end.
     """
+    return os.fdopen(_open(path)[0], "rb")
+
+
+def _open(path):
+    """Descriptor and size of a regular file. Opened so, a pipe is not waited for."""
     try:
-        if stat.S_ISREG(os.stat(path).st_mode):
-            return open(path, "rb")
-        reason = "it is no regular file"
+        descriptor = os.open(path, OPENING)
     except FileNotFoundError:
-        reason = "no such file"
+        raise ImageReadError(path, "no such file") from None
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-    raise ImageReadError(path, reason)
+        raise ImageReadError(path, getattr(error, "strerror", None) or str(error)) from None
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        return descriptor, status.st_size
+    os.close(descriptor)
+    raise ImageReadError(path, "it is no regular file")
 
 
-def _content(file):
-    """What Pillow is to read. Lengths in damaged files would make it ask a file for gigabytes."""
-    if os.fstat(file.fileno()).st_size > READ_AT_ONCE:
-        return file
-    return io.BytesIO(file.read())
+def _content(descriptor, n_bytes):
+    """What Pillow is to read.
+
+    In memory, since lengths in damaged files would make it ask a file for gigabytes; and by one
+    call, since threads that decode wait for the interpreter after each.
+    """
+    if n_bytes > READ_AT_ONCE:
+        return os.fdopen(descriptor, "rb")
+    try:
+        content = os.read(descriptor, n_bytes)
+        while len(content) < n_bytes and (more := os.read(descriptor, n_bytes - len(content))):
+            content += more  # a disk of another machine may give less than it was asked for
+        return io.BytesIO(content)
+    finally:
+        os.close(descriptor)
 
 
 def _formats(path):
-    return FORMATS + ONLY_BY_SUFFIX.get(PurePath(path).suffix.lower(), ())
+    return FORMATS + ONLY_BY_SUFFIX.get(os.path.splitext(path)[1].lower(), ())
 
 
 def _too_large(pixels, max_pixels):
@@ -191,7 +213,7 @@ def _decode(picture, max_pixels, resized_to):
     """Pixels of a picture of which Pillow has read no more than the header."""
     if picture.width * picture.height > max_pixels:
         raise ValueError(_too_large(f"{picture.width:,} x {picture.height:,}", max_pixels))
-    if picture.format in ("JPEG", "MPO"):
+    if "progressive" in picture.info:
         _check_scans(picture.fp)
     elif picture.format == "TIFF":
         _check_tiff(picture.tag_v2)
@@ -222,20 +244,20 @@ def _check_tiff(tags):
         raise ValueError("it has 16 bits, one colour after the other, which is not read")
 
 
-# Pillow rather than OpenCV, on 480 photographs of 300x240 of Caltech-101 and 8 of 3000x2250, with 1
-# thread and 2, microseconds a file, medians of 7 and 3 rounds in turn:
+# Pillow rather than OpenCV, on 480 photographs of 300x240 of Caltech-101 and 16 of 3000x2250, with
+# 1 thread and 2 on 2 cores of an AMD EPYC, microseconds a file, medians of 7 rounds in turn:
 #
 #                                        300x240           3000x2250
-#   cv2.imdecode                        381    243     26,500    14,400
-#   Pillow's header, then cv2.imdecode  480    293     70,300    15,900
-#   Pillow                              644    361     76,300    26,700
-#   Pillow at 1/2 (300x240) or 1/8      447    252      7,900     4,300
-#   cv2.imdecode at 1/2 or 1/8          400    241      7,700     3,800
+#   cv2.imdecode                        382    247     30,400    10,500
+#   Pillow's header, then cv2.imdecode  427    277     23,600    10,200
+#   Pillow                              575    383     40,300    21,000
+#   Pillow at 1/2 (300x240) or 1/8      418    276      7,000     3,500
+#   cv2.imdecode at 1/2 or 1/8          353    230      5,800     3,100
 #
-# All give the same pixels, to the bit. But of a JPEG that was cut off OpenCV returns a half grey
-# picture and no error; with changed bytes in 300 copies of one it read 10 that Pillow refused, and
-# wrote 190 lines on standard error. What is gained on small files is not worth a file that lies; on
-# large ones, where the time is, decoding at a part of the size gains more, and equally with both.
+# Both give the same pixels, to the bit (960 files). But of a JPEG that was cut off OpenCV returns a
+# half grey picture and no error; of 300 copies of one with some bytes changed it read 10 that
+# Pillow refused, and wrote 190 lines on standard error. What it gains on small files is not worth a
+# file that lies; on large ones, where the time is, a part of the size gains more, with either.
 
 
 def _decode_smaller(picture, resized_to):
