@@ -123,6 +123,24 @@ def test_predict_takes_folders_and_files_and_prints_csv(folder, model, capsys):
     assert printed.err == "passed over: not an image file 1\n"
 
 
+def test_columns_between_tabs_hold_names_as_they_are(folder, model, capsys):
+    odd = folder / "test" / "night" / 'a "b", \\c.png'
+    os.rename(folder / "test" / "night" / "0, a.png", odd)
+    assert main(["predict", str(model), str(odd)]) == 0
+    path, label, probability = capsys.readouterr().out.rstrip("\n").split("\t")
+    assert (path, label) == (str(odd), "night") and float(probability) > 0.5
+    assert main(["predict", str(model), str(odd), "--csv"]) == 0
+    (row,) = csv.DictReader(capsys.readouterr().out.splitlines())
+    assert row["path"] == str(odd)
+
+
+def test_the_help_names_every_data_set():
+    from visionpipe.data_options import DATA_HELP
+    from visionpipe.datasets.names import NAMES
+
+    assert DATA_HELP.startswith(", ".join(NAMES))
+
+
 def test_predicting_more_images_than_are_held_at_once(folder, model, capsys, monkeypatch):
     from visionpipe.commands import chunks
 

@@ -25,6 +25,9 @@ def main(argv=None):
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (compare, fit, evaluate, predict, summary):
-        command.add_to(commands)
+        name = command.__name__.rpartition(".")[2]
+        its_parser = commands.add_parser(name, help=command.HELP)
+        its_parser.set_defaults(run=command.run)
+        command.add_arguments(its_parser)
     options = parser.parse_args(argv)
     return options.run(options)

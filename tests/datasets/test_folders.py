@@ -438,6 +438,11 @@ def test_folders_that_cannot_be_listed(tmp_path, monkeypatch):
         load_images(tmp_path)
     with pytest.raises(ImageReadError, match="a/deep: folder cannot be listed: Permission denied"):
         find_images(tmp_path)
+    found = find_images(tmp_path, errors="skip")
+    assert [error.path for error in found.skipped] == [str(tmp_path / "a" / "deep")]
+    assert len(found.filenames) == len(load_images(tmp_path, errors="skip").filenames)
+    with pytest.raises(ValueError, match="errors='ignore'; wanted 'raise' or 'skip'"):
+        find_images(tmp_path, errors="ignore")
     data = load_images(tmp_path, errors="skip")
     assert relative(data.filenames, tmp_path) == ["a/1.png", "b/1.png"]
     (error,) = data.skipped

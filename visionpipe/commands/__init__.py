@@ -1,1 +1,1 @@
-"""The commands of ``visionpipe``, one a file: ``add_to(commands)`` adds its parser."""
+"""The commands of ``visionpipe``, one a file: its help, its arguments, and what it does."""

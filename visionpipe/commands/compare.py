@@ -8,19 +8,13 @@ from pathlib import Path
 
 from visionpipe.data_options import DATA_HELP, add_reading_options
 
-__all__ = ["add_to"]
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "compare pipelines on identical folds"
 
 
-def add_to(commands):
-    """Add the parser of the command.
-
-    Parameters
-    ----------
-    commands : object
-        As `argparse.ArgumentParser.add_subparsers` returns it.
-    """
-    parser = commands.add_parser("compare", help="compare pipelines on identical folds")
-    parser.set_defaults(run=run)
+def add_arguments(parser):
+    """Add the arguments of the command to its parser."""
     add = parser.add_argument
     add("data", nargs="?", default="digits", metavar="DATA", help=f"{DATA_HELP} (default: digits)")
     add("--pipelines", metavar="NAME,NAME", help="which, separated by commas (default: all)")

@@ -4,19 +4,13 @@ import json
 
 from visionpipe.data_options import DATA_HELP, add_reading_options
 
-__all__ = ["add_to"]
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "test a model on images whose classes are known"
 
 
-def add_to(commands):
-    """Add the parser of the command.
-
-    Parameters
-    ----------
-    commands : object
-        As `argparse.ArgumentParser.add_subparsers` returns it.
-    """
-    parser = commands.add_parser("evaluate", help="test a model on images whose classes are known")
-    parser.set_defaults(run=run)
+def add_arguments(parser):
+    """Add the arguments of the command to its parser."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="a file that fit or compare --out wrote")
     add("data", metavar="DATA", help=DATA_HELP)

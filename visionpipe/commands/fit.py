@@ -5,19 +5,13 @@ from pathlib import Path
 
 from visionpipe.data_options import DATA_HELP, add_reading_options
 
-__all__ = ["add_to"]
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "fit a pipeline and save the model"
 
 
-def add_to(commands):
-    """Add the parser of the command.
-
-    Parameters
-    ----------
-    commands : object
-        As `argparse.ArgumentParser.add_subparsers` returns it.
-    """
-    parser = commands.add_parser("fit", help="fit a pipeline and save the model")
-    parser.set_defaults(run=run)
+def add_arguments(parser):
+    """Add the arguments of the command to its parser."""
     add = parser.add_argument
     add("data", metavar="DATA", help=f"{DATA_HELP}; where it has parts, train is learned")
     add("--pipeline", required=True, metavar="NAME", help="such as hog_svm")

@@ -5,22 +5,13 @@ import sys
 
 from visionpipe.data_options import add_reading_options
 
-__all__ = ["add_to"]
+__all__ = ["HELP", "add_arguments", "run"]
 
-COMMAS = {"lineterminator": "\n"}
-TABS = COMMAS | {"delimiter": "\t", "quoting": csv.QUOTE_NONE, "escapechar": "\\"}
+HELP = "print class and probability of images"
 
 
-def add_to(commands):
-    """Add the parser of the command.
-
-    Parameters
-    ----------
-    commands : object
-        As `argparse.ArgumentParser.add_subparsers` returns it.
-    """
-    parser = commands.add_parser("predict", help="print class and probability of images")
-    parser.set_defaults(run=run)
+def add_arguments(parser):
+    """Add the arguments of the command to its parser."""
     add = parser.add_argument
     add("model", metavar="MODEL", help="a file that fit or compare --out wrote")
     add(
@@ -38,25 +29,35 @@ def run(options):
     from visionpipe.commands.chunks import in_chunks
     from visionpipe.data_options import report_ignored, report_skipped
     from visionpipe.datasets.folders import find_images
-    from visionpipe.images import as_images
+    from visionpipe.images import Images
     from visionpipe.persistence import load
 
     model, skipped = load(options.model), []
-    writer = csv.writer(sys.stdout, **(COMMAS if options.csv else TABS))
+    write = _write_commas if options.csv else _write_tabs
     if options.csv:
-        writer.writerow(["path", "class", "probability"])
+        write([("path", "class", "probability")])
     for source in options.images:
-        found = find_images(source)
+        found = find_images(source, errors=options.errors)
         report_ignored(found.ignored)
-        images = as_images(found.filenames, max_pixels=options.max_pixels)
+        skipped += found.skipped
+        images = Images(found.filenames.tolist(), max_pixels=options.max_pixels)
         for rows, (labels, sure) in in_chunks(
             lambda chunk: _classes(model, chunk), images, errors=options.errors, skipped=skipped
         ):
-            writer.writerows(zip(found.filenames[rows], labels, sure, strict=True))
-            sys.stdout.flush()
+            write(zip(found.filenames[rows], labels, sure, strict=True))
     if options.errors == "skip":
         report_skipped(skipped, ".")
     return 0
+
+
+def _write_commas(rows):
+    csv.writer(sys.stdout, lineterminator="\n").writerows(rows)
+    sys.stdout.flush()
+
+
+def _write_tabs(rows):
+    for row in rows:
+        print(*row, sep="\t", flush=True)
 
 
 def _classes(model, images):

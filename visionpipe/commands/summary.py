@@ -2,19 +2,13 @@
 
 import ast
 
-__all__ = ["add_to"]
+__all__ = ["HELP", "add_arguments", "run"]
+
+HELP = "print the layers of a network"
 
 
-def add_to(commands):
-    """Add the parser of the command.
-
-    Parameters
-    ----------
-    commands : object
-        As `argparse.ArgumentParser.add_subparsers` returns it.
-    """
-    parser = commands.add_parser("summary", help="print the layers of a network")
-    parser.set_defaults(run=run)
+def add_arguments(parser):
+    """Add the arguments of the command to its parser."""
     parser.add_argument("network", metavar="NETWORK", help="such as lenet")
     parser.add_argument(
         "--input",

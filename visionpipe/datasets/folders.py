@@ -86,8 +86,7 @@ def load_images(source, *, errors="raise", max_pixels=MAX_PIXELS, on_read=None):
     >>> [Path(error.path).name for error in data.skipped]
     ['2.png']
     """
-    if errors not in ("raise", "skip"):
-        raise ValueError(f"errors={errors!r}; wanted 'raise' or 'skip'")
+    _check_errors(errors)
     source = str(Path(os.fsdecode(source)))
     if _is_folder(source):
         fields = read_classes(source, skip_errors=errors == "skip")
@@ -105,7 +104,7 @@ def load_images(source, *, errors="raise", max_pixels=MAX_PIXELS, on_read=None):
     return without_unreadable(data, on_read) if errors == "skip" else data
 
 
-def find_images(source):
+def find_images(source, *, errors="raise"):
     """Find images whose classes do not matter, such as those to predict.
 
     Parameters
@@ -114,18 +113,22 @@ def find_images(source):
         A folder, of which all images count, at any depth, as in `load_images`; a CSV file, whose
         name has to end so, with a column ``path``, or without a header and with paths in the first
         of one or two columns; or an image file, whatever its name.
+    errors : {"raise", "skip"}, default="raise"
+        Whether a folder below that cannot be listed stops everything, or is left out.
 
     Returns
     -------
     Bunch
         filenames : ndarray of str objects of shape (n,), sorted if from a folder.
         ignored : dict of str to int, what was passed over in a folder, and how often.
+        skipped : list of `ImageReadError`, folders that cannot be listed.
 
     Raises
     ------
     ValueError
-        If a folder or a CSV file holds no images, a folder cannot be listed, or a CSV file is not
-        as described. A file that is no image, or missing, is refused when it is read.
+        If a folder or a CSV file holds no images, a folder cannot be listed, unless errors are
+        skipped, or a CSV file is not as described. A file that is no image, or missing, is refused
+        when it is read.
     OSError
         If a CSV file cannot be opened.
 
@@ -141,17 +144,19 @@ def find_images(source):
     >>> [Path(name).name for name in found.filenames], found.ignored
     (['1.png', '2.jpg'], {'not an image file': 1})
     """
-    source, ignored = str(Path(os.fsdecode(source))), {}
+    _check_errors(errors)
+    source, ignored, skipped = str(Path(os.fsdecode(source))), {}, []
     if os.path.isdir(source):
-        listing = Listing(source)
+        listing = Listing(source, skip_errors=errors == "skip")
         filenames, ignored = listing.below(source), dict(listing.ignored)
-        if not filenames:
+        skipped = listing.refused
+        if not filenames and not skipped:
             raise ValueError(f"folder {source} holds no images")
     elif source.lower().endswith(".csv"):
         filenames = read_paths(source)
     else:
         filenames = [source]
-    return Bunch(filenames=np.array(filenames, dtype=object), ignored=ignored)
+    return Bunch(filenames=np.array(filenames, dtype=object), ignored=ignored, skipped=skipped)
 
 
 def without_unreadable(data, on_read=None):
@@ -235,6 +240,11 @@ def take_images(data, rows):
 def _is_per_image(name, field, n_images):
     is_sequence = isinstance(field, (np.ndarray, Images)) and not name.endswith("_names")
     return is_sequence and field.shape[:1] == (n_images,)
+
+
+def _check_errors(errors):
+    if errors not in ("raise", "skip"):
+        raise ValueError(f"errors={errors!r}; wanted 'raise' or 'skip'")
 
 
 def _is_folder(source):
