@@ -431,6 +431,17 @@ def forbid(monkeypatch, *folders):
     monkeypatch.setattr(os, "scandir", refusing)
 
 
+def test_a_link_to_the_part_that_a_class_lies_in_is_a_loop(tmp_path):
+    put(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/1.png", "test/b/1.png")
+    (tmp_path / "train" / "a" / "up").symlink_to("..", target_is_directory=True)
+    (tmp_path / "train" / "itself").symlink_to(".", target_is_directory=True)
+    data = load_images(tmp_path)
+    assert relative(data.filenames, tmp_path) == [
+        "test/a/1.png", "train/a/1.png", "test/b/1.png", "train/b/1.png",
+    ]  # fmt: skip
+    assert data.ignored == {"folder seen before (symbolic link)": 2}
+
+
 def test_folders_that_cannot_be_listed(tmp_path, monkeypatch):
     put(tmp_path, "a/1.png", "a/deep/2.png", "b/1.png")
     forbid(monkeypatch, tmp_path / "a/deep")

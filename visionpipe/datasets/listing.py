@@ -45,11 +45,7 @@ class Listing:
     def __init__(self, root, *, skip_errors=False):
         self.ignored, self.refused = Counter(), []
         self._skip_errors = skip_errors
-        self._above = set()
-        here = os.path.realpath(root)
-        while _identity(here) not in self._above:  # the parent of / is /
-            self._above.add(_identity(here))
-            here = os.path.dirname(here)
+        self._above = _identities_upward(root)
 
     def directly_in(self, folder):
         """Return the folders and the images that lie directly in a folder.
@@ -72,7 +68,8 @@ class Listing:
             If the folder cannot be listed, unless errors are skipped.
         """
         folders, links, images = self._entries(folder)
-        new = [link for link in links if _identity(link) not in self._above]
+        above = self._above | _identities_upward(folder)
+        new = [link for link in links if _identity(link) not in above]
         self.count("folder seen before (symbolic link)", len(links) - len(new))
         return sorted(folders + new), images
 
@@ -93,7 +90,9 @@ class Listing:
         ImageReadError
             If the folder or one below cannot be listed, unless errors are skipped.
         """
-        found, seen = [], self._above - {_identity(folder)}
+        found = []
+        seen = self._above | _identities_upward(folder)  # a part of the data set may lie in between
+        seen.discard(_identity(folder))
         starts = [folder]
         while starts:  # links last and in order: the system's order must not decide on paths
             links = []
@@ -161,6 +160,15 @@ class Listing:
         self.count("of the operating system", n_system)
         self.count("not an image file", n_others)
         return folders, links, images
+
+
+def _identities_upward(folder):
+    """Of a folder and of all that it lies in."""
+    found, here = set(), os.path.realpath(folder)
+    while _identity(here) not in found:  # the parent of / is /
+        found.add(_identity(here))
+        here = os.path.dirname(here)
+    return found
 
 
 def _identity(folder):
