@@ -77,7 +77,7 @@ def _load(options):
     if "parts" in data:
         data = take_images(data, data.parts != "test")
         if "validation" not in data.parts:
-            del data.parts
+            del data["parts"]
     if data.images.reads_files:
         data.filenames = [os.path.abspath(path) for path in data.filenames]
         data.images = as_images(data.filenames, max_pixels=options.max_pixels)

@@ -258,3 +258,23 @@ def test_a_standard_set_by_name(tmp_path, capsys):
     assert 0.85 < row["accuracy"] < 0.95 and row["accuracy_sd"] is None
     assert main(["evaluate", str(tmp_path / "pixels_svm.joblib"), "mnist"]) == 0
     assert "of 10,000 images" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("judge", ["folds", "validation"])
+def test_searches_leave_the_test_part_alone(folder, tmp_path, capsys, judge):
+    from pipelines import search
+
+    for path in (folder / "test").rglob("*.png"):
+        path.write_text("whoever reads this fails")
+    if judge == "validation":
+        for label in ("night", "high noon"):
+            for i in (6, 7):
+                path = folder / "train" / label / f"{i}, a.png"
+                (folder / "dev" / label).mkdir(parents=True, exist_ok=True)
+                path.rename(folder / "dev" / label / path.name)
+    out = tmp_path / "found.joblib"
+    arguments = [str(folder), "--pipeline", "pixels_svm", "--out", str(out), "--store", "none"]
+    assert search.main(argv=arguments) == 0
+    printed = capsys.readouterr().out
+    assert f"over {1 if judge == 'validation' else 5} folds" in printed
+    assert "fitted on all 16 images" in printed
