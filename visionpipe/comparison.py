@@ -151,9 +151,9 @@ def make_folds(X, y, *, cv=None, groups=None, parts=None, n_train=None, random_s
     if parts is None:
         folds = _folds_of(np.arange(len(y)), y, 5 if cv is None else cv, groups, random_state)
     elif cv is None:
-        folds = [_split(np.asarray(parts))]
+        folds = [_split(np.asarray(parts), y)]
     else:
-        rows = np.flatnonzero(np.asarray(parts) == "train")
+        rows = _rows_of_train(np.asarray(parts))
         folds = _folds_of(rows, y, cv, groups, random_state)
     if n_train is None:
         return folds
@@ -171,16 +171,28 @@ def _folds_of(rows, y, cv, groups, random_state):
     return [(rows[train], rows[test]) for train, test in splits]
 
 
-def _split(parts):
+def _split(parts, y):
     """The one fold that a data set comes with."""
-    train, validation, test = (
-        np.flatnonzero(parts == part) for part in ("train", "validation", "test")
-    )
+    train = _rows_of_train(parts)
+    validation, test = (np.flatnonzero(parts == part) for part in ("validation", "test"))
     held_out = validation if len(validation) else test
-    if not len(train) or not len(held_out):
-        there = ", ".join(np.unique(parts))
-        raise ValueError(f"there are images of {there} only; wanted train, and validation or test")
+    if not len(held_out):
+        raise ValueError("all images are of the part train; wanted validation or test too")
+    unknown = np.setdiff1d(y[held_out], y[train])
+    if len(unknown):
+        raise ValueError(
+            f"the part train has no images of {', '.join(map(str, unknown))}, which are to be "
+            "tested on; add some, or leave the class out"
+        )
     return train, held_out
+
+
+def _rows_of_train(parts):
+    rows = np.flatnonzero(parts == "train")
+    if not len(rows):
+        there = " and ".join(np.unique(parts))
+        raise ValueError(f"all images are of the part {there}; wanted train too, to learn from")
+    return rows
 
 
 def draw_rows(rows, y, n_train, random_state=0):

@@ -30,15 +30,15 @@ def run(options):
     from sklearn.metrics import classification_report
 
     from visionpipe.commands.chunks import in_chunks
+    from visionpipe.commands.model import load_classifier
     from visionpipe.data_options import load_for, rows_of_part
-    from visionpipe.persistence import load
 
-    model = load(options.model)
+    model = load_classifier(options.model)
     data = load_for(options, ".")
     rows, y = rows_of_part(data, options.part), data.target_names[data.target]
     _check_classes(model, y[rows], options)
     parts = [labels for _, labels in in_chunks(model.predict, data.images[rows])]
-    predicted = np.concatenate(parts)
+    predicted = np.concatenate(parts).astype(str)  # a model may know classes by numbers
     n_right = int((predicted == y[rows]).sum())
     if options.json:
         figures = classification_report(y[rows], predicted, output_dict=True, zero_division=0)

@@ -27,12 +27,12 @@ def add_arguments(parser):
 def run(options):
     """Print path, class and probability of each image, in order."""
     from visionpipe.commands.chunks import in_chunks
+    from visionpipe.commands.model import load_classifier
     from visionpipe.data_options import report_ignored, report_skipped
     from visionpipe.datasets.folders import find_images
     from visionpipe.images import Images
-    from visionpipe.persistence import load
 
-    model, skipped = load(options.model), []
+    model, skipped = load_classifier(options.model), []
     write = _write_commas if options.csv else _write_tabs
     if options.csv:
         write([("path", "class", "probability")])
