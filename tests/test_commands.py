@@ -10,11 +10,15 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
+from small_sets import write_idx
 
-from visionpipe import Pixels, load, load_digits_images, save
+import pipelines
+from visionpipe import Pixels, Resize, load, load_digits_images, load_images, save
 from visionpipe.cli import main
+from visionpipe.comparison import draw_rows, make_folds
 
 
 def photograph(path, level, rng, size=(50, 60)):
@@ -308,3 +312,184 @@ def test_searches_leave_the_test_part_alone(folder, tmp_path, capsys, judge):
     printed = capsys.readouterr().out
     assert f"over {1 if judge == 'validation' else 5} folds" in printed
     assert "fitted on all 16 images" in printed
+
+
+class Noting(DummyClassifier):
+    """Keeps what it learned from: the mean of each image, which tells it from all others."""
+
+    seen = []  # noqa: RUF012
+
+    def fit(self, X, y):
+        self.learned_ = [float(pixels.mean()) for pixels in X]
+        self.seen.append(self.learned_)
+        return super().fit(np.zeros((len(y), 1)), y)
+
+
+@pytest.fixture
+def noting(monkeypatch):
+    """What "pixels_svm" learned from, fit by fit."""
+    module = pipelines.get("pixels_svm")
+    monkeypatch.setattr(module, "build", lambda random_state: Noting(random_state=random_state))
+    Noting.seen.clear()
+    return Noting.seen
+
+
+def means(images):
+    return [float(pixels.mean()) for pixels in images]
+
+
+def listed_in_groups(folder):
+    """A list of the images to learn from, two in a group."""
+    paths = sorted((folder / "train").rglob("*a.png"))
+    rows = [
+        [path, path.parent.name, f"{path.parent.name} {i // 2}"] for i, path in enumerate(paths)
+    ]
+    with open(folder / "groups.csv", "w", newline="") as file:
+        csv.writer(file).writerows([["path", "label", "group"], *rows])
+    return folder / "groups.csv"
+
+
+@pytest.mark.parametrize(
+    ("data", "options"),
+    [
+        ("parts", {}),
+        ("parts", {"cv": 2}),
+        ("parts", {"n_train": 5}),
+        ("no parts", {"cv": 2}),
+        ("groups", {"cv": 2}),
+    ],
+)
+def test_compare_learns_from_what_its_options_say(data, options, folder, noting, tmp_path):
+    source = {"parts": folder, "no parts": folder / "train", "groups": listed_in_groups(folder)}[
+        data
+    ]
+    flags = {"cv": "--cv", "n_train": "--train"}
+    chosen = [str(part) for name, n in options.items() for part in (flags[name], n)]
+    out = tmp_path / "out"
+    command = ["compare", str(source), "--pipelines", "pixels_svm", "--seed", "7", *chosen]
+    assert main([*command, "--out", str(out)]) == 0
+    images = load_images(source)
+    folds = make_folds(
+        images.images, images.target_names[images.target], groups=images.get("groups"),
+        parts=images.get("parts"), random_state=7, **options,
+    )  # fmt: skip
+    wanted = [means(images.images[train]) for train, _ in folds]
+    assert noting[: len(folds)] == wanted
+    model = load(out / "pixels_svm.joblib")
+    assert model.random_state == 7
+    if "cv" in options:  # of all that may be learned
+        learnable = images.parts == "train" if data == "parts" else slice(None)
+        assert model.learned_ == means(images.images[learnable]) and len(model.learned_) == 16
+    else:
+        assert model.learned_ == wanted[0] and len(model.learned_) == options.get("n_train", 16)
+
+
+def test_fit_draws_and_builds_by_its_seed(folder, noting, tmp_path):
+    assert main(fitting(folder, tmp_path / "model.joblib", "--train", "5", "--seed", "7")) == 0
+    data = load_images(folder)
+    drawn = draw_rows(
+        np.flatnonzero(data.parts == "train"), data.target_names[data.target], 5, random_state=7
+    )
+    model = load(tmp_path / "model.joblib")
+    assert model.learned_ == means(data.images[drawn]) and model.random_state == 7
+
+
+def test_mistakes_count_against_the_class_they_belong_to(folder, model, capsys):
+    night, noon = folder / "test" / "night", folder / "test" / "high noon"
+    os.rename(night / "0, a.png", noon / "dark.png")
+    assert main(["evaluate", str(model), str(folder)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "accuracy 87.50 %: 7 of 8 images"
+    rows = [line.split() for line in lines]
+    assert ["high", "noon", "1.0000", "0.8000", "0.8889", "5"] in rows
+    assert ["night", "0.7500", "1.0000", "0.8571", "3"] in rows
+    assert main(["evaluate", str(model), str(folder), "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["accuracy"] == 0.875 and figures["n_images"] == 8
+    assert figures["night"]["precision"] == 0.75 and figures["high noon"]["recall"] == 0.8
+
+
+def test_classes_of_other_parts_do_not_matter(folder, model, capsys):
+    photograph(folder / "validation" / "dusk" / "1.png", 120, np.random.default_rng(1))
+    assert main(["evaluate", str(model), str(folder)]) == 0
+    assert "8 of 8 images" in capsys.readouterr().out
+
+
+def test_bad_files_are_left_out_wherever_they_stand(folder, model, tmp_path, capsys, monkeypatch):
+    from visionpipe.commands import chunks
+
+    monkeypatch.setattr(chunks, "IMAGES_AT_ONCE", 2)
+    monkeypatch.chdir(tmp_path)
+    good = sorted(map(str, (folder / "test" / "night").glob("*.png")))
+    bad = [str(tmp_path / f"nowhere {i}.png") for i in range(3)]
+    with open(tmp_path / "list.csv", "w", newline="") as file:
+        paths = [*good[:3], *bad, good[3]]  # one of two can be read, then none, then one again
+        csv.writer(file).writerows([["path"], *([path] for path in paths)])
+    assert main(["predict", str(model), "list.csv", "--errors", "skip"]) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert [line[:2] for line in lines] == [[path, "night"] for path in good]
+    assert skipped_in(tmp_path) == set(bad)
+
+
+def test_a_folder_that_cannot_be_listed_is_left_out(folder, model, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scandir, forbidden = os.scandir, str(folder / "test" / "night")
+
+    def refusing(path):
+        if os.fspath(path) == forbidden:
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+    command = ["predict", str(model), str(folder / "test")]
+    assert main(command) == 2
+    assert "night: folder cannot be listed" in capsys.readouterr().err
+    assert main([*command, "--errors", "skip"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert skipped_in(tmp_path) == {forbidden}
+
+
+def test_models_without_probabilities_say_so(folder, tmp_path, capsys):
+    data = load_images(folder / "train")
+    svm = make_pipeline(Resize(8), Pixels(), SVC()).fit(data.images, data.target_names[data.target])
+    save(svm, tmp_path / "svm.joblib")
+    below = sorted(map(str, (folder / "test" / "night").glob("*.png")))
+    assert main(["predict", str(tmp_path / "svm.joblib"), str(folder / "test" / "night")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t") for line in lines] == [[path, "night", "unknown"] for path in below]
+
+
+def test_compare_without_a_folder_for_results_lists_bad_files_here(
+    spoiled, tmp_path, capsys, monkeypatch
+):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    compare = ["compare", str(spoiled[0]), "--pipelines", "pixels_svm", "--errors", "skip"]
+    assert main(compare) == 0
+    assert skipped_in(tmp_path / "here") == spoiled[1]
+    assert main([*compare, "--out", "out"]) == 0
+    run = json.loads((tmp_path / "here" / "out" / "run.json").read_text())
+    assert run["ignored"] == {
+        "hidden": 1, "not an image file": 1, "of the operating system": 1,
+    }  # fmt: skip
+
+
+def test_the_limit_on_pixels_holds_for_every_command(folder, model, tmp_path, capsys):
+    limit = ["--max-pixels", "2999"]
+    for command in (
+        ["compare", str(folder), "--pipelines", "pixels_svm"],
+        fitting(folder, tmp_path / "other.joblib"),
+        ["evaluate", str(model), str(folder)],
+    ):
+        assert main([*command, *limit]) == 2, command
+        error = capsys.readouterr().err.splitlines()[-1]
+        assert "it has 60 x 50 pixels, and the limit is 2,999" in error
+
+
+def test_the_standard_sets_are_looked_for_where_data_home_says(tmp_path, capsys, monkeypatch):
+    for home in ("here", "there"):  # files that are not the official ones, and are refused
+        write_idx(tmp_path / home / "mnist", "mnist")
+    monkeypatch.setenv("VISIONPIPE_DATA", str(tmp_path / "there"))
+    home = tmp_path / "here"
+    assert main(["compare", "mnist", "--pipelines", "pixels_svm", "--data-home", str(home)]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {home / 'mnist'}")

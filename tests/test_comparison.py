@@ -1,5 +1,7 @@
 """Identical folds for every pipeline, and failures that stay in their row."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -8,7 +10,7 @@ from sklearn.model_selection import KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from visionpipe import HOG, Pixels, compare, load_faces
+from visionpipe import HOG, Pixels, compare, comparison, load_faces
 from visionpipe.comparison import Comparison, compare_rows, make_folds
 
 FACES = load_faces()
@@ -190,3 +192,39 @@ def test_fewer_images_to_learn_from_are_drawn_by_class_and_seeded():
 def test_numbers_of_images_that_cannot_be_drawn_are_refused(n_train):
     with pytest.raises(ValueError, match=f"n_train={n_train}: there are 160 images of 2 classes"):
         make_folds(X, Y, cv=5, n_train=n_train)
+
+
+def test_lists_serve_as_arrays_do_and_what_is_drawn_ascends():
+    groups = np.arange(200) // 5
+    options = {"cv": 2, "n_train": 20}
+    arrays = make_folds(X, Y, parts=PARTS, groups=groups, **options)
+    lists = make_folds(X, list(Y), parts=PARTS.tolist(), groups=groups.tolist(), **options)
+    for one, two in zip(arrays, lists, strict=True):
+        assert one[0].tolist() == two[0].tolist() and one[1].tolist() == two[1].tolist()
+        assert (np.diff(one[0]) > 0).all() and len(one[0]) == 20
+
+
+def test_times_are_of_one_fit_and_of_one_image(monkeypatch):
+    now = 0.0
+
+    class Slow(Recorder):
+        def fit(self, X, y):
+            nonlocal now
+            now += 2
+            return super().fit(X, y)
+
+        def predict(self, X):
+            nonlocal now
+            now += 0.5 * len(X)
+            return super().predict(X)
+
+    monkeypatch.setattr(comparison, "time", SimpleNamespace(perf_counter=lambda: now))
+    monkeypatch.setattr(comparison, "_dumped_bytes", lambda model: 1)  # a local class has no name
+    told, folds = [], make_folds(X, Y, cv=4)
+
+    def on_fold(name, fold, accuracy, seconds):
+        told.append(seconds)
+
+    (row,) = compare_rows({"slow": Slow()}, X, Y, folds, n_jobs=1, on_fold=on_fold)
+    assert row.fit_seconds == 2 and row.predict_ms_per_image == 500
+    assert told == [2 + 0.5 * 50] * 4

@@ -445,3 +445,56 @@ def test_batches_of_a_view_are_bounded_by_what_its_steps_make():
     ):
         for _, pixels in view.batches(n_pixels=5000):
             assert len(pixels) * max(pixels[0, ..., 0].size, view._source[0].size) <= 5000
+
+
+def test_bytes_and_floats_of_one_size_stay_what_they_are():
+    pixels = [np.full((4, 4), 200, np.uint8), np.full((4, 4), 0.5, np.float32)]
+    for reading in (as_images(pixels).batches(), as_images(pixels).map_batches(lambda p: p)):
+        found = {
+            int(i): image for rows, images in reading for i, image in zip(rows, images, strict=True)
+        }
+        assert [found[i].dtype for i in range(2)] == [np.uint8, np.float32]
+        assert found[0].max() == 200 and found[1].max() == 0.5
+
+
+def test_steps_before_a_resize_see_the_whole_picture(tmp_path):
+    Image.new("RGB", (800, 500)).save(tmp_path / "a.jpg")
+    seen = []
+
+    def noted(pixels):
+        seen.append(pixels.shape[1:3])
+        return pixels
+
+    Resize(64).transform(as_images([tmp_path / "a.jpg"]).map(noted))[0]
+    assert seen == [(500, 800)]
+
+
+def test_files_among_arrays_are_looked_at(tmp_path):
+    (tmp_path / "text.png").write_text("text")
+    images = as_images([np.zeros((4, 4)), tmp_path / "text.png", np.zeros((4, 4))])
+    assert images.reads_files
+    failures = images.failures()
+    assert [*failures] == [1]
+    assert failures[1].__traceback__ is None  # which would keep pixels that were half read
+
+
+def test_what_threads_read_at_a_time_is_fair_and_bounded(monkeypatch):
+    monkeypatch.setattr(images_module, "decode", lambda *_, **__: np.zeros((9, 9, 1), np.uint8))
+    monkeypatch.setattr(threads, "n_threads", lambda: 2)
+    monkeypatch.setattr(images_module, "n_threads", lambda: 2)
+    for n_images, side, n_pixels, most in (
+        (1000, 10, 1000, 10),  # a batch
+        (1000, 2, 98_304, 64),  # the most
+        (80, 2, 98_304, 10),  # a fair share: 80 images, 2 threads, 4 tasks for each
+    ):
+        view = Resize(side).transform(as_images(["x.png"] * n_images))
+        sizes = [len(rows) for rows, _ in view.map_batches(len, n_pixels)]
+        assert max(sizes) == most and sum(sizes) == n_images
+
+
+def test_batches_of_files_are_smaller_than_those_of_arrays(monkeypatch):
+    pixels = np.zeros((128, 128, 1), np.uint8)
+    monkeypatch.setattr(images_module, "decode", lambda *_, **__: pixels)
+    for source, most in ((["x.png"] * 40, 6), ([pixels] * 40, 16)):  # images make up the pixels
+        sizes = [len(rows) for rows, _ in as_images(source).batches()]
+        assert max(sizes) == most and sum(sizes) == 40

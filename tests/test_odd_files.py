@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from contextlib import contextmanager, nullcontext
 
 import cv2
@@ -16,9 +17,10 @@ import pytest
 from odd_files.case import UPRIGHT
 from odd_files.encoders import after_start, app1, exif, saved
 from odd_files.names import FORBIDDEN
+from PIL import Image
 from sklearn.pipeline import make_pipeline
 
-from visionpipe import HOG, ImageReadError, Resize, as_images, load_images
+from visionpipe import HOG, ImageReadError, Resize, as_images, decoding, load_images
 from visionpipe.decoding import decode
 
 # Pillow's, about metadata
@@ -286,3 +288,119 @@ def test_a_jpeg_is_decoded_smaller_before_it_is_resized(
     assert difference.any()
     assert difference.mean() <= mean
     assert difference.max() <= largest
+
+
+def good(tmp_path, **options):
+    path = str(tmp_path / "good.png")
+    Image.fromarray(photograph(30, 40)).save(path, **options)
+    return path
+
+
+def test_a_name_with_a_null_is_refused_as_any_other():
+    with pytest.raises(ImageReadError, match="null") as error:
+        decode("a\0b.png")
+    assert error.value.path == "a\0b.png"
+
+
+def next_descriptor():
+    descriptor = os.open(os.devnull, os.O_RDONLY)
+    os.close(descriptor)
+    return descriptor
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the lowest free descriptor is the next there")
+def test_no_file_stays_open(tmp_path, monkeypatch):
+    path, before = good(tmp_path), next_descriptor()
+    for at_once in (decoding.READ_AT_ONCE, 0):
+        monkeypatch.setattr(decoding, "READ_AT_ONCE", at_once)
+        decode(path)
+        with pytest.raises(ImageReadError, match="no regular file"):
+            decode(str(tmp_path))
+        assert next_descriptor() == before
+
+
+def test_large_files_and_disks_that_give_a_part_at_a_time(tmp_path, monkeypatch):
+    path, expected = good(tmp_path), photograph(30, 40)
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "READ_AT_ONCE", 0)
+        np.testing.assert_array_equal(decode(path), expected)
+    read = os.read
+    monkeypatch.setattr(os, "read", lambda descriptor, n: read(descriptor, min(n, 1000)))
+    np.testing.assert_array_equal(decode(path), expected)
+
+
+def test_the_limit_of_pillow_is_only_ever_raised(tmp_path, monkeypatch):
+    path = good(tmp_path)
+    for theirs, ours, after in ((None, 5000, None), (6000, 5000, 6000), (4000, 5000, 5000)):
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", theirs)
+        decode(path, max_pixels=ours)
+        assert after == Image.MAX_IMAGE_PIXELS
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # 1,200 are a warning, from 2,000 an error
+    with warnings.catch_warnings(), pytest.raises(ImageReadError, match="raise max_pixels"):
+        warnings.simplefilter("error")
+        decode(path, max_pixels=1000)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (MemoryError(), "it takes more memory than there is"),
+        (IndexError(), "IndexError"),
+        (OSError("two\nlines"), "two lines"),
+    ],
+)
+def test_reasons_of_errors_that_say_little(tmp_path, monkeypatch, error, reason):
+    def failing(*_):
+        raise error
+
+    monkeypatch.setattr(decoding, "_decode", failing)
+    with pytest.raises(ImageReadError) as caught:
+        decode(good(tmp_path))
+    assert caught.value.reason == reason
+
+
+def test_the_limit_on_scans_is_the_most_that_are_read(tmp_path, monkeypatch):
+    path = str(tmp_path / "progressive.jpg")
+    content = saved(photograph(100, 100), "JPEG", progressive=True)
+    with open(path, "wb") as file:
+        file.write(content)
+    n_scans = content.count(b"\xff\xda")
+    monkeypatch.setattr(decoding, "MOST_SCANS", n_scans)
+    assert decode(path).shape == (100, 100, 3)
+    monkeypatch.setattr(decoding, "MOST_SCANS", n_scans - 1)
+    with pytest.raises(
+        ImageReadError, match=f"has {n_scans} scans, and the limit is {n_scans - 1}"
+    ):
+        decode(path)
+
+
+def test_a_picture_of_several_is_decoded_smaller_too(tmp_path):
+    path = str(tmp_path / "two.jpg")
+    first = Image.fromarray(photograph(400, 600))
+    first.save(path, "MPO", save_all=True, append_images=[first])
+    assert decode(path, resized_to=lambda height, width: (100, 150)).shape == (200, 300, 3)
+
+
+def test_sides_that_are_no_multiples_are_rounded(tmp_path):
+    path = str(tmp_path / "a.jpg")
+    Image.new("RGB", (805, 807)).save(path)  # an eighth is 100.6 and 100.9
+    assert decode(path, resized_to=lambda height, width: (50, 50)).shape == (101, 101, 3)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pixels_lie_in_memory_row_by_row(tmp_path, orientation):
+    path = str(tmp_path / "a.jpg")
+    with open(path, "wb") as file:
+        file.write(after_start(saved(photograph(30, 40), "JPEG"), app1(exif(orientation))))
+    assert decode(path).flags.c_contiguous
+
+
+def test_metadata_that_fails_does_not_refuse_a_file(tmp_path, monkeypatch):
+    path = str(tmp_path / "a.bmp")
+    Image.fromarray(photograph(30, 40)).save(path)
+
+    def failing(*_):
+        raise ValueError("no EXIF that anybody understands")
+
+    monkeypatch.setattr(Image.Image, "getexif", failing)
+    np.testing.assert_array_equal(decode(path), photograph(30, 40))

@@ -1,5 +1,6 @@
 """The ready-made pipelines: what they promise, and their grid-search scripts."""
 
+import csv
 import re
 import subprocess
 import sys
@@ -7,12 +8,15 @@ import sys
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import ParameterGrid
 
 import pipelines
 from pipelines import search, transfer
-from visionpipe import CNNClassifier, load, load_faces
+from visionpipe import CNNClassifier, load, load_faces, load_images
+from visionpipe.comparison import make_folds
 from visionpipe.probabilities import with_probabilities
 from visionpipe.store import FeatureStore
 
@@ -157,3 +161,79 @@ def test_ways_to_transfer_begin_with_the_source_or_without():
 def test_transfer_refuses_too_few_classes(capsys):
     assert transfer.main(["faces"]) == 2
     assert capsys.readouterr().err == "error: faces has 2 classes; wanted 4 or more\n"
+
+
+class Noting(DummyClassifier):
+    """Keeps the level of each image that it learned from, which tells it from all others."""
+
+    seen = []  # noqa: RUF012
+
+    def fit(self, X, y):
+        self.images_ = repr(X)
+        self.learned_ = [int(pixels[0, 0]) for pixels in X]
+        self.seen.append(self.learned_)
+        return super().fit(np.zeros((len(y), 1)), y)
+
+
+@pytest.fixture
+def levels(tmp_path, monkeypatch):
+    """A folder of 24 grey images, each of a level of its own, half of them to learn from."""
+    monkeypatch.chdir(tmp_path)
+    Noting.seen.clear()
+    level = 0
+    for part, n in (("train", 6), ("validation", 2), ("test", 4)):
+        for label in ("a", "b"):
+            (tmp_path / "levels" / part / label).mkdir(parents=True)
+            for i in range(n):
+                Image.new("L", (4, 4), level).save(f"levels/{part}/{label}/{i}.png")
+                level += 1
+    return tmp_path / "levels"
+
+
+def search_noting(source, *more):
+    argv = [str(source), "--out", "out/best.joblib", "--store", "none", "--journal", "none"]
+    grid = {"strategy": ["prior", "most_frequent"]}
+    return search.main(
+        "noting", lambda random_state: Noting(random_state=random_state), grid, [*argv, *more]
+    )
+
+
+def test_search_leaves_the_test_part_alone_and_validation_judges(levels):
+    assert search_noting("levels") == 0
+    train, validation = [*range(12)], [*range(12, 16)]
+    assert [sorted(seen) for seen in Noting.seen[:-1]] == [train, train]
+    model = load("out/best.joblib")
+    assert sorted(model.learned_) == [*train, *validation]
+    assert f"files, first {levels}" in model.images_  # a worker may run in another folder
+
+
+def test_search_without_a_validation_part_makes_folds_of_the_training_part(levels):
+    (levels / "validation").rename(levels.parent / "aside")
+    assert search_noting("levels", "--seed", "7") == 0
+    data = load_images(levels / "train")
+    folds = make_folds(data.images, data.target_names[data.target], random_state=7)  # 5
+    wanted = [[int(pixels[0, 0]) for pixels in data.images[train]] for train, _ in folds]
+    assert Noting.seen[:-1] == 2 * wanted
+    model = load("out/best.joblib")
+    assert sorted(model.learned_) == [*range(12)] and model.random_state == 7
+
+
+def test_search_keeps_groups_together(levels):
+    with open("groups.csv", "w", newline="") as file:
+        rows = [[f"levels/train/{c}/{i}.png", c, f"{c}{i // 3}"] for c in "ab" for i in range(6)]
+        csv.writer(file).writerows([["path", "label", "group"], *rows])
+    assert search_noting("groups.csv", "--cv", "2") == 0
+    for seen in Noting.seen[:-1]:  # levels 0, 1, 2 are a group, 3, 4, 5 the next
+        assert len(seen) == 6 and len({level // 3 for level in seen}) == 2
+
+
+def test_search_leaves_out_bad_files_and_keeps_the_limit_on_pixels(levels, capsys):
+    (levels / "train" / "a" / "0.png").write_text("text")
+    assert search_noting("levels", "--errors", "skip") == 0
+    with open("out/skipped.csv", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert row["path"] == "levels/train/a/0.png"
+    assert 0 not in load("out/best.joblib").learned_
+    Image.new("L", (5, 4)).save(levels / "train" / "a" / "0.png")
+    assert search_noting("levels", "--max-pixels", "20") == 0
+    assert search_noting("levels", "--max-pixels", "19") == 2

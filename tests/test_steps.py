@@ -75,3 +75,45 @@ def test_steps_are_lazy_views(tmp_path):
     assert len(view) == 2 and "then _stretch, then _grayscale" in repr(view)
     with pytest.raises(ValueError, match="no such file"):
         view[0]
+
+
+def test_what_is_odd_goes_below_and_to_the_right():
+    wide = RNG.random((10, 20), dtype=np.float32)
+    padded = Resize((13, 20), keep_aspect="pad").fit_transform([wide])[0]
+    np.testing.assert_allclose(padded, wide[[0, *range(10), 9, 9]], atol=1e-6)
+    cropped = Resize(10, keep_aspect="crop").fit_transform([wide[:, :13]])[0]
+    np.testing.assert_allclose(cropped, wide[:, 1:11], atol=1e-6)
+
+
+def test_levels_of_grey_are_the_nearest():
+    levels = RNG.integers(0, 256, (1, 40, 40, 3), dtype=np.uint8)
+    grey = Grayscale().fit_transform(levels)[0]
+    exact = 255 * rgb2gray(levels[0])
+    assert np.abs(grey - exact).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize("size", [0, -3, (4, 0), (4,), (4, 4, 4), 1.5, (4.0, 4)])
+def test_sizes_that_are_none_are_refused(size):
+    with pytest.raises(ValueError, match="size must be a height and a width in pixels"):
+        Resize(size).fit([np.ones((4, 4))])
+
+
+def test_least_and_most_may_be_one_length():
+    found = Rescale((64, 64)).fit_transform([np.ones((128, 32)), np.ones((16, 32))])
+    assert found[0].shape == (64, 16) and found[1].shape == (32, 64)
+
+
+def test_sides_are_rounded_to_the_nearest_pixel():
+    wide = RNG.random((7, 20), dtype=np.float32)
+    padded = Resize(16, keep_aspect="pad").fit_transform([wide])[0]
+    expected = Resize((6, 16)).fit_transform([wide])[0]  # 5.6 rows
+    np.testing.assert_array_equal(padded[5:11], expected)
+
+
+def test_digests_of_what_steps_make_decode_nothing(tmp_path):
+    (tmp_path / "a.png").write_text("no image")
+    images = as_images([tmp_path / "a.png"])
+    steps = [Resize(4), Resize(5), Resize(4, keep_aspect="crop"), Rescale((4, 5)), Grayscale()]
+    digests = {bytes(step.transform(images).digests()[0]) for step in steps}
+    assert len(digests) == len(steps) and bytes(images.digests()[0]) not in digests
+    assert bytes(Resize(4).transform(images).digests()[0]) in digests
