@@ -14,7 +14,12 @@ import pipelines
 from pipelines.cluster import check_workers, connected, work_sent_to
 from visionpipe.comparison import make_folds
 from visionpipe.console import FitLines, fail_in_one_line
-from visionpipe.data_options import DATA_HELP, add_reading_options, load_for
+from visionpipe.data_options import (
+    DATA_HELP,
+    add_reading_options,
+    check_model_path,
+    load_for,
+)
 from visionpipe.datasets.folders import take_images
 from visionpipe.images import as_images
 from visionpipe.persistence import save
@@ -49,6 +54,7 @@ def main(name=None, build=None, param_grid=None, argv=None):
         name, module = options.pipeline, pipelines.get(options.pipeline)
         build, param_grid = module.build, module.PARAM_GRID
     pipeline = build(random_state=options.seed)
+    check_model_path(options.out)
     with connected(options.cluster) as client:
         data = _load(options)
         y = data.target_names[data.target]

@@ -250,6 +250,55 @@ def test_what_is_no_classifier_is_refused(folder, tmp_path, capsys):
             assert re.match(rf"error: .*{name}\.joblib holds a \w+; wanted a fitted clas", error)
 
 
+def test_models_that_cannot_be_written_are_refused_before_the_work(folder, tmp_path, capsys):
+    from pipelines import search
+
+    (tmp_path / "file").touch()
+    for out, reason in {
+        tmp_path: "is a folder; wanted a file for the model",
+        tmp_path / "file" / "model.joblib": "cannot be written: ",
+    }.items():
+        assert main(fitting(folder, out)) == 2
+        assert search.main(argv=[str(folder), "--pipeline", "pixels_svm", "--out", str(out)]) == 2
+        for error in capsys.readouterr().err.splitlines():
+            assert error.startswith(f"error: --out {out} {reason}")
+    assert {path.name for path in tmp_path.iterdir()} == {"photographs", "file"}
+
+
+def test_a_list_of_bad_files_that_cannot_be_written_costs_no_result(
+    spoiled, model, tmp_path, capsys, monkeypatch
+):
+    folder, bad = spoiled
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "skipped.csv").mkdir()
+    assert main(["evaluate", str(model), str(folder), "--errors", "skip"]) == 0
+    printed = capsys.readouterr()
+    assert "8 of 8 images" in printed.out
+    assert "warning: skipped.csv cannot be written" in printed.err
+    assert all(path in printed.err for path in bad)
+
+
+def test_no_list_without_bad_files(folder, model, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    command = ["evaluate", str(model), str(folder), "--errors", "skip"]
+    assert main(command) == 0
+    assert not (tmp_path / "skipped.csv").exists() and "left out" not in capsys.readouterr().err
+    (tmp_path / "skipped.csv").write_text("path,reason\nof,an earlier run\n")
+    assert main(command) == 0
+    assert skipped_in(tmp_path) == set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="asks for a shell")
+def test_outputs_that_nobody_reads(folder, model):
+    command = f"{sys.executable} -m visionpipe predict {model} {folder}"
+    for tail, status in (("| true; exit ${PIPESTATUS[0]}", 141), (">&-", 0), (">&- 2>&-", 0)):
+        done = subprocess.run(
+            ["bash", "-c", f"{command} {tail}"], capture_output=True, text=True, cwd=folder
+        )
+        assert done.returncode in (status, 0), done.stderr
+        assert "Error" not in done.stderr and "error" not in done.stderr
+
+
 def test_searches_stop_at_a_bad_file_before_they_fit(spoiled, tmp_path, capsys):
     from pipelines import search
 

@@ -1,6 +1,7 @@
 """What the command lines share: errors and warnings in one line, progress on a terminal."""
 
 import functools
+import os
 import shutil
 import sys
 import time
@@ -32,15 +33,16 @@ def fail_in_one_line(command):
 
     @functools.wraps(command)
     def guarded(*args, **kwargs):
-        for stream in (sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):  # names of files need not be text
-                stream.reconfigure(errors="surrogateescape")
+        _prepare_streams()
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             # of metadata of which it does not say in which file they are
             warnings.filterwarnings("ignore", module=r"PIL\.")
             try:
                 return command(*args, **kwargs)
+            except BrokenPipeError:  # whoever read the output has seen enough
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return 128 + 13  # as of a process that SIGPIPE ended
             except (ValueError, OSError, MemoryError) as error:
                 print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
                 return 2
@@ -49,6 +51,15 @@ def fail_in_one_line(command):
                 return 130
 
     return guarded
+
+
+def _prepare_streams():
+    """Let names of files be printed that are not text, and let a stream that is closed swallow."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        if hasattr(getattr(sys, name), "reconfigure"):
+            getattr(sys, name).reconfigure(errors="surrogateescape")
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None):

@@ -3,7 +3,9 @@
 import csv
 import io
 import sys
+import warnings
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from visionpipe.files import write_whole
 __all__ = [
     "DATA_HELP",
     "add_reading_options",
+    "check_model_path",
     "load_for",
     "report_ignored",
     "report_skipped",
@@ -148,20 +151,59 @@ def report_ignored(ignored):
 def report_skipped(skipped, folder):
     """List the files that could not be read in ``skipped.csv``, and say how many they are.
 
+    Without any, a list of an earlier run is emptied, and none is written.
+
     Parameters
     ----------
     skipped : list of ImageReadError
     folder : path-like
         Made if it does not exist.
+
+    Warns
+    -----
+    UserWarning
+        If the list cannot be written: names the files, since results do not depend on the list.
     """
+    path = Path(folder, "skipped.csv")
+    if not skipped and not path.exists():
+        return
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["path", "reason"])
     writer.writerows((error.path, error.reason) for error in skipped)
-    path = Path(folder, "skipped.csv")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, table.getvalue())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(path, table.getvalue())
+    except OSError as error:
+        named = "; ".join(map(str, skipped))
+        warnings.warn(
+            f"{path} cannot be written ({error.strerror or error}): {named}", stacklevel=2
+        )
+        return
     print(f"left out: {len(skipped):,} that cannot be read, listed in {path}", file=sys.stderr)
+
+
+def check_model_path(path):
+    """Make the folder that a model is to be saved in, so that hours of work cannot be lost to it.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Raises
+    ------
+    ValueError
+        If it is a folder, or cannot be written.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"--out {path} is a folder; wanted a file for the model")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"--out {path} cannot be written: {error.strerror or error}") from None
 
 
 def _positive_int(text):

@@ -25,11 +25,12 @@ def run(options):
     """Fit the pipeline on the images to learn from, and save it with the names of the classes."""
     import pipelines
     from visionpipe.comparison import draw_rows
-    from visionpipe.data_options import load_for, rows_of_part
+    from visionpipe.data_options import check_model_path, load_for, rows_of_part
     from visionpipe.persistence import save
     from visionpipe.probabilities import with_probabilities
 
     pipeline = pipelines.get(options.pipeline).build(random_state=options.seed)
+    check_model_path(options.out)
     data = load_for(options, options.out.parent)
     rows, y = rows_of_part(data, "train"), data.target_names[data.target]
     if options.train is not None:
