@@ -216,9 +216,12 @@ def test_nothing_but_bad_files(tmp_path, model, capsys, monkeypatch):
     assert "error: none of the 2 images can be read; first: cannot read bad/a/1.png: its" in (
         capsys.readouterr().err
     )
-    assert main(["predict", str(model), "bad", "--errors", "skip"]) == 0
+    assert main(["predict", str(model), "bad", "--errors", "skip"]) == 2
     printed = capsys.readouterr()
     assert printed.out == "" and "left out: 2 that cannot be read" in printed.err
+    assert "error: none of the 2 images can be read; first: cannot read bad/a/1.png: its" in (
+        printed.err
+    )
 
 
 def test_a_limit_on_pixels_that_can_be_raised(folder, model, capsys):

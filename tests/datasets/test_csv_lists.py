@@ -90,7 +90,7 @@ WRONG = {
     "empty": ("", r"list\.csv lists no images"),
     "bom_only": ("\ufeff", r"list\.csv lists no images"),
     "blank_lines": ("\n\n", r"list\.csv lists no images"),
-    "header_only": ("path,label\n", r"list\.csv lists no images; wanted a row for each"),
+    "header_only": ("path,label\n", r"list\.csv lists no images; wanted path,label in each row"),
     "too_few": ("path,label\n1.png,a\n2.png\n", "line 3: 1 columns, but 2 in the first line"),
     "too_many": ("1.png,a\n\n2.png,a,b\n", "line 3: 3 columns, but 2 in the first line"),
     "no_path": ("path,label\n,a\n", "line 2: the path is empty"),

@@ -32,7 +32,7 @@ def run(options):
     from visionpipe.datasets.folders import find_images
     from visionpipe.images import Images
 
-    model, skipped = load_classifier(options.model), []
+    model, skipped, n_predicted = load_classifier(options.model), [], 0
     write = _write_commas if options.csv else _write_tabs
     if options.csv:
         write([("path", "class", "probability")])
@@ -45,8 +45,11 @@ def run(options):
             lambda chunk: _classes(model, chunk), images, errors=options.errors, skipped=skipped
         ):
             write(zip(found.filenames[rows], labels, sure, strict=True))
+            n_predicted += len(rows)
     if options.errors == "skip":
         report_skipped(skipped, ".")
+    if not n_predicted:
+        raise ValueError(f"none of the {len(skipped)} images can be read; first: {skipped[0]}")
     return 0
 
 

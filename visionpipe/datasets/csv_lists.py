@@ -120,7 +120,7 @@ def _rows(source, required, optional=()):
         n_rows += 1
         yield number, os.path.join(folder, values[0]), *values[1:]
     if not n_rows:
-        raise ValueError(f"{source} lists no images; wanted a row for each, {_form(required)}")
+        raise ValueError(f"{source} lists no images; {_form(required)}")
 
 
 def _named_columns(cells, required, where):
