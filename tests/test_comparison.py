@@ -167,6 +167,8 @@ def test_folds_of_data_with_parts_lie_within_the_training_part():
         (["test"] * 200, None, "all images are of the part test; wanted train too"),
         (["test"] * 200, 2, "all images are of the part test; wanted train too"),
         (["validation"] * 100 + ["test"] * 100, None, "the part test and validation; wanted train"),
+        (PARTS[:-1], None, r"there are 200 images and parts of shape \(199,\)"),
+        (["train"] * 100 + ["tset"] * 100, None, "there is a part tset; wanted train, valid"),
         (["train"] * 100 + ["test"] * 100, None, "the part train has no images of other, which"),
     ],
 )

@@ -147,17 +147,29 @@ def make_folds(X, y, *, cv=None, groups=None, parts=None, n_train=None, random_s
     """
     if len(X) != len(y):
         raise ValueError(f"there are {len(X)} images and {len(y)} labels; wanted as many of both")
-    y = np.asarray(y)
+    y, parts = np.asarray(y), _checked_parts(parts, len(y))
     if parts is None:
         folds = _folds_of(np.arange(len(y)), y, 5 if cv is None else cv, groups, random_state)
     elif cv is None:
-        folds = [_split(np.asarray(parts), y)]
+        folds = [_split(parts, y)]
     else:
-        rows = _rows_of_train(np.asarray(parts))
+        rows = _rows_of_train(parts)
         folds = _folds_of(rows, y, cv, groups, random_state)
     if n_train is None:
         return folds
     return [(draw_rows(train, y, n_train, random_state), test) for train, test in folds]
+
+
+def _checked_parts(parts, n_images):
+    if parts is None:
+        return None
+    parts = np.asarray(parts)
+    if parts.shape != (n_images,):
+        raise ValueError(f"there are {n_images} images and parts of shape {parts.shape}")
+    others = np.setdiff1d(parts, ["train", "validation", "test"])
+    if len(others):
+        raise ValueError(f"there is a part {others[0]!s}; wanted train, validation and test only")
+    return parts
 
 
 def _folds_of(rows, y, cv, groups, random_state):

@@ -4,6 +4,7 @@ import csv
 import io
 import sys
 import warnings
+from argparse import ArgumentTypeError
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -207,6 +208,6 @@ def check_model_path(path):
 
 
 def _positive_int(text):
-    if (number := int(text)) < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or not int(text):
+        raise ArgumentTypeError(f"{text}: wanted a positive int")
+    return int(text)

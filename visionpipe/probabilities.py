@@ -8,11 +8,14 @@ __all__ = ["with_probabilities"]
 
 
 def with_probabilities(pipeline, y, *, cv=3):
-    """Return a pipeline that has ``predict_proba`` and predicts the same classes.
+    """Return a pipeline that has ``predict_proba`` and predicts as before.
 
     The last step is calibrated by temperature scaling on its own cross-validated decision values
     (one number is learned, and the order of the classes stays); the features before it are computed
-    once.
+    once. What is predicted is the class of the highest decision value: `sklearn.svm.SVC`, which by
+    itself lets pairs of classes vote, then predicts another class now and then, for 112 and 17 of
+    10,000 images of MNIST (`pixels_svm` and `hog_svm`, 200 images to learn from) with accuracies of
+    86.87 in place of 86.96 and 93.23 in place of 93.22 %.
 
     Parameters
     ----------
