@@ -5,10 +5,9 @@ immutable, picklable, lazy sequence that scikit-learn can split, and that hands 
 batches of equal shape.
 """
 
-import hashlib
 import os
 from collections.abc import Sequence
-from hashlib import sha256
+from hashlib import file_digest, sha256
 
 import numpy as np
 
@@ -420,7 +419,7 @@ def _digest(item, identity):
         return sha256(_kind(content, identity) + content.tobytes()).digest()[:16]
     with open_file(item) as file:
         start = sha256(f"file {decoding.VERSION} {identity}\n".encode())
-        return hashlib.file_digest(file, start.copy).digest()[:16]
+        return file_digest(file, start.copy).digest()[:16]
 
 
 def _kind(pixels, identity):

@@ -6,7 +6,8 @@ import json
 import sys
 from pathlib import Path
 
-from visionpipe.data_options import DATA_HELP, add_reading_options
+from visionpipe.console import progress_bar
+from visionpipe.data_options import DATA_HELP, add_reading_options, load_for, rows_of_part
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -37,8 +38,6 @@ def run(options):
     """Print a row as soon as a pipeline is done, then save its model, refitted."""
     import pipelines
     from visionpipe.comparison import Comparison, compare_rows, make_folds, table_header, table_row
-    from visionpipe.console import progress_bar
-    from visionpipe.data_options import load_for
 
     names = options.pipelines.split(",") if options.pipelines else pipelines.all_pipelines()
     chosen = {name: pipelines.get(name).build(random_state=options.seed) for name in names}
@@ -76,7 +75,7 @@ def _rows_to_refit(data, folds):
     """Positions to fit the saved models on: what is held out of a lone fold stays unseen."""
     if len(folds) == 1:
         return folds[0][0]
-    return (data.parts == "train").nonzero()[0] if "parts" in data else slice(None)
+    return rows_of_part(data, "train")
 
 
 def _fold_line(name, fold, accuracy, seconds):

@@ -2,7 +2,7 @@
 
 import json
 
-from visionpipe.data_options import DATA_HELP, add_reading_options
+from visionpipe.data_options import DATA_HELP, add_reading_options, load_for, rows_of_part
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -31,7 +31,6 @@ def run(options):
 
     from visionpipe.commands.chunks import in_chunks
     from visionpipe.commands.model import load_classifier
-    from visionpipe.data_options import load_for, rows_of_part
 
     model = load_classifier(options.model)
     data = load_for(options, ".")

@@ -3,7 +3,13 @@
 import time
 from pathlib import Path
 
-from visionpipe.data_options import DATA_HELP, add_reading_options
+from visionpipe.data_options import (
+    DATA_HELP,
+    add_reading_options,
+    check_model_path,
+    load_for,
+    rows_of_part,
+)
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -25,7 +31,6 @@ def run(options):
     """Fit the pipeline on the images to learn from, and save it with the names of the classes."""
     import pipelines
     from visionpipe.comparison import draw_rows
-    from visionpipe.data_options import check_model_path, load_for, rows_of_part
     from visionpipe.persistence import save
     from visionpipe.probabilities import with_probabilities
 

@@ -3,7 +3,7 @@
 import csv
 import sys
 
-from visionpipe.data_options import add_reading_options
+from visionpipe.data_options import add_reading_options, report_ignored, report_skipped
 
 __all__ = ["HELP", "add_arguments", "run"]
 
@@ -28,7 +28,6 @@ def run(options):
     """Print path, class and probability of each image, in order."""
     from visionpipe.commands.chunks import in_chunks
     from visionpipe.commands.model import load_classifier
-    from visionpipe.data_options import report_ignored, report_skipped
     from visionpipe.datasets.folders import find_images
     from visionpipe.images import Images
 
