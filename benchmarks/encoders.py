@@ -16,7 +16,7 @@ import numpy as np
 import pipelines
 from benchmarks.side_by_side import RESULTS
 from visionpipe import BagOfVisualWords, load_images
-from visionpipe.comparison import compare_rows
+from visionpipe.comparison import Comparison
 from visionpipe.environment import hardware, versions
 from visionpipe.threads import n_threads
 
@@ -45,7 +45,7 @@ def main(argv=None):
         chosen = candidates(seed)
         if options.only:
             chosen = {name: chosen[name] for name in options.only.split(";")}
-        for row in compare_rows(chosen, data.images, y, [split(data.target, seed)]):
+        for row in Comparison(data.images, y, [split(data.target, seed)]).run(chosen):
             if row.error:
                 raise RuntimeError(f"{row.pipeline}: {row.error}")
             runs.setdefault(row.pipeline, []).append(row)
@@ -92,7 +92,7 @@ def summary(name, runs):
         "accuracy_sd": round(statistics.stdev(accuracies), 2) if len(runs) > 1 else 0.0,
         "accuracies": [round(accuracy, 2) for accuracy in accuracies],
         "fit_seconds": round(statistics.mean(run.fit_seconds for run in runs), 2),
-        "predict_ms_per_image": round(statistics.mean(run.predict_ms_per_image for run in runs), 2),
+        "predict_ms_per_image": round(statistics.mean(run.predict_ms_batch_256 for run in runs), 2),
         "model_bytes": runs[0].model_bytes,
     }
 

@@ -25,7 +25,8 @@ from benchmarks.cifar10_fast import read
 from benchmarks.side_by_side import RESULTS
 from pipelines.transfer import build_source, draws, ways
 from visionpipe import load, save
-from visionpipe.comparison import compare_rows, table_header, table_row
+from visionpipe.comparison import Comparison
+from visionpipe.comparison.rows import table_header, table_row
 from visionpipe.environment import hardware, versions
 from visionpipe.files import write_whole
 
@@ -48,8 +49,8 @@ def main(argv=None):
     images, labels, splits = new_classes(train, test, options.draws)
     print(f"source: {100 * accuracy:.2f} % after {seconds} s\n{table_header()}", flush=True)
     accuracies, rows = {}, []
-    for row in compare_rows(
-        ways(source["net"], random_state=0, mirror=True), images, labels, splits,
+    for row in Comparison(images, labels, splits).run(
+        ways(source["net"], random_state=0, mirror=True),
         on_fold=lambda way, _, accuracy, __: accuracies.setdefault(way, []).append(accuracy),
     ):  # fmt: skip
         print(table_row(row), flush=True)

@@ -16,7 +16,8 @@ from sklearn.svm import SVC
 
 from pipelines import dense_bovw_svm
 from visionpipe import Augmentation, CNNClassifier, CNNFeatures, Resize
-from visionpipe.comparison import compare_rows, table_header, table_row
+from visionpipe.comparison import Comparison
+from visionpipe.comparison.rows import table_header, table_row
 from visionpipe.console import fail_in_one_line
 from visionpipe.data_options import DATA_HELP, add_reading_options, load_for
 from visionpipe.datasets.folders import take_images
@@ -171,7 +172,7 @@ def main(argv=None):
     print(f"each of {', '.join(map(str, np.unique(y[new])))}; {options.draws} draws")
     print(table_header(), flush=True)
     chosen = ways(source["net"], options.seed, options.mirror)
-    for row in compare_rows(chosen, data.images[new], y[new], splits):
+    for row in Comparison(data.images[new], y[new], splits).run(chosen):
         print(table_row(row), flush=True)
     return 0
 

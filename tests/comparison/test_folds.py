@@ -1,58 +1,14 @@
-"""Identical folds for every pipeline, and failures that stay in their row."""
-
-from types import SimpleNamespace
+"""The folds of a comparison: stratified, seeded, grouped, repeated, and never overlapping."""
 
 import numpy as np
 import pytest
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.dummy import DummyClassifier
-from sklearn.model_selection import KFold, cross_val_score
-from sklearn.pipeline import make_pipeline
-from sklearn.svm import SVC
+from sklearn.model_selection import KFold, StratifiedShuffleSplit
 
-from visionpipe import HOG, Pixels, compare, comparison, load_faces
-from visionpipe.comparison import Comparison, compare_rows, make_folds
+from visionpipe import load_faces
+from visionpipe.comparison import make_folds
 
 FACES = load_faces()
 X, Y = FACES.images, FACES.target_names[FACES.target]
-
-
-class Recorder(ClassifierMixin, BaseEstimator):
-    """Remembers which images it saw, by their mean."""
-
-    seen = []  # noqa: RUF012
-
-    def fit(self, X, y):
-        self.classes_ = np.unique(y)
-        self.seen.append([float(X[i].mean()) for i in range(len(X))])
-        return self
-
-    def predict(self, X):
-        return np.repeat(self.classes_[:1], len(X))
-
-
-class Failing(Recorder):
-    def predict(self, X):
-        raise RuntimeError("out of\nluck")
-
-
-def test_scores_are_those_of_scikit_learn():
-    model = make_pipeline(HOG(), SVC())
-    rows = compare({"hog": model}, X, Y, cv=4, random_state=3)
-    expected = cross_val_score(model, X, Y, cv=make_folds(X, Y, cv=4, random_state=3))
-    assert isinstance(rows, Comparison)
-    assert rows[0].accuracy == pytest.approx(expected.mean(), abs=1e-12)
-    assert rows[0].accuracy_sd == pytest.approx(expected.std(ddof=1), abs=1e-12)
-    assert rows[0].fit_seconds > 0 and rows[0].predict_ms_per_image > 0
-    assert rows[0].model_bytes > 10_000 and rows[0].error is None
-    assert not hasattr(model[-1], "support_")  # pipelines are cloned
-
-
-def test_all_pipelines_see_the_same_folds():
-    Recorder.seen.clear()
-    compare({"a": Recorder(), "b": Recorder()}, X, Y, cv=3)
-    assert len(Recorder.seen) == 6
-    assert Recorder.seen[:3] == Recorder.seen[3:]
 
 
 def test_folds_are_stratified_and_seeded():
@@ -77,39 +33,6 @@ def test_splitters_are_taken_as_they_are():
     assert folds[0][1].tolist() == list(range(100))
 
 
-def test_a_pipeline_that_fails_is_a_row_that_says_why():
-    pipelines = {"bad": Failing(), "good": DummyClassifier(), "missing": make_pipeline(Pixels())}
-    rows = compare(pipelines, X, Y, cv=2)
-    assert [row.pipeline for row in rows] == ["bad", "good", "missing"]
-    assert rows[0].error == "RuntimeError: out of luck" and rows[0].accuracy is None
-    assert rows[1].error is None and rows[1].accuracy == 0.5
-    assert "predict" in rows[2].error
-    table = str(rows).splitlines()
-    assert len(table) == 5 and "failed: RuntimeError: out of luck" in table[2]
-    assert "50.00 ± 0.00" in table[3]
-
-
-def test_rows_come_one_by_one_and_folds_are_told():
-    told = []
-
-    def on_fold(name, fold, accuracy, seconds):
-        told.append((name, fold, accuracy))
-        assert seconds >= 0
-
-    models = {"a": DummyClassifier(), "bad": Failing()}
-    rows = compare_rows(models, X, Y, make_folds(X, Y, cv=2), on_fold=on_fold)
-    assert next(rows).pipeline == "a" and told == [("a", 0, 0.5), ("a", 1, 0.5)]
-    assert next(rows).error and told[2:] == [("bad", 0, None), ("bad", 1, None)]
-
-
-def test_processes_give_the_same_rows():
-    model = {"hog": make_pipeline(HOG(), SVC())}
-    one, two = (compare(model, X, Y, cv=3, n_jobs=n_jobs)[0] for n_jobs in (1, 2))
-    assert (one.accuracy, one.accuracy_sd) == (two.accuracy, two.accuracy_sd)
-    # pickle writes a string once if it is one object, which differs between processes
-    assert one.model_bytes == pytest.approx(two.model_bytes, rel=0.01)
-
-
 @pytest.mark.parametrize(
     ("y", "cv", "groups", "message"),
     [
@@ -128,7 +51,7 @@ def test_processes_give_the_same_rows():
 )
 def test_impossible_folds_are_refused(y, cv, groups, message):
     with pytest.raises(ValueError, match=message):
-        compare({"a": DummyClassifier()}, X, y, cv=cv, groups=groups)
+        make_folds(X, y, cv=cv, groups=groups)
 
 
 # ------------------------------------------------------------------------- parts, fewer images
@@ -143,9 +66,6 @@ def test_parts_are_the_one_fold_and_test_is_left_for_the_end():
     no_validation = np.where(PARTS == "validation", "test", PARTS)
     ((train, held_out),) = make_folds(X, Y, parts=no_validation.tolist())
     assert len(train) == 100 and held_out.tolist() == list(range(50, 150))
-    row = compare({"a": DummyClassifier()}, X, Y, parts=PARTS)[0]
-    assert row.accuracy == 1.0 and row.accuracy_sd is None  # 50 faces, and faces come first
-    assert "100.00 " in str(Comparison([row])) and "±" not in str(Comparison([row]))
 
 
 def test_folds_of_data_with_parts_lie_within_the_training_part():
@@ -206,27 +126,43 @@ def test_lists_serve_as_arrays_do_and_what_is_drawn_ascends():
         assert (np.diff(one[0]) > 0).all() and len(one[0]) == 20
 
 
-def test_times_are_of_one_fit_and_of_one_image(monkeypatch):
-    now = 0.0
+# --------------------------------------------------------------------------- repeats, apart
 
-    class Slow(Recorder):
-        def fit(self, X, y):
-            nonlocal now
-            now += 2
-            return super().fit(X, y)
 
-        def predict(self, X):
-            nonlocal now
-            now += 0.5 * len(X)
-            return super().predict(X)
+def test_repeats_are_drawn_anew_and_begin_with_the_same():
+    once, thrice = make_folds(X, Y, cv=4), make_folds(X, Y, cv=4, n_repeats=3)
+    assert len(thrice) == 12
+    for one, two in zip(once, thrice, strict=False):
+        assert one[0].tolist() == two[0].tolist() and one[1].tolist() == two[1].tolist()
+    for repeat in range(3):
+        tests = [test for _, test in thrice[4 * repeat : 4 * repeat + 4]]
+        assert sorted(np.concatenate(tests)) == list(range(200))
+    assert len({tuple(test) for _, test in thrice}) == 12
+    groups = np.arange(200) // 10
+    for train, test in make_folds(X, Y, cv=4, n_repeats=2, groups=groups):
+        assert not set(groups[train]) & set(groups[test])
 
-    monkeypatch.setattr(comparison, "time", SimpleNamespace(perf_counter=lambda: now))
-    monkeypatch.setattr(comparison, "_dumped_bytes", lambda model: 1)  # a local class has no name
-    told, folds = [], make_folds(X, Y, cv=4)
 
-    def on_fold(name, fold, accuracy, seconds):
-        told.append(seconds)
+@pytest.mark.parametrize("how", [{"cv": KFold(2)}, {"parts": PARTS}])
+def test_what_cannot_be_drawn_anew_is_not_repeated(how):
+    with pytest.raises(ValueError, match="n_repeats=2: .* cannot be drawn anew; give a number"):
+        make_folds(X, Y, n_repeats=2, **how)
 
-    (row,) = compare_rows({"slow": Slow()}, X, Y, folds, n_jobs=1, on_fold=on_fold)
-    assert row.fit_seconds == 2 and row.predict_ms_per_image == 500
-    assert told == [2 + 0.5 * 50] * 4
+
+@pytest.mark.parametrize(
+    ("folds", "message"),
+    [
+        ([([0, 1, 150], [2, 180]), ([0, 1, 2, 150], [1, 2, 3])], "fold 1 tests on 2 images that"),
+        ([([0, 1, 150], [])], "fold 0 has no images to learn from, or none to test on"),
+        ([([], [1])], "fold 0 has no images to learn from"),
+    ],
+)
+def test_folds_that_overlap_or_are_empty_are_refused(folds, message):
+    folds = [tuple(np.array(part, dtype=int) for part in fold) for fold in folds]
+    with pytest.raises(ValueError, match=message):
+        make_folds(X, Y, cv=folds)
+
+
+def test_test_sets_may_overlap():
+    splitter = StratifiedShuffleSplit(5, test_size=0.3, random_state=0)
+    assert len(make_folds(X, Y, cv=splitter)) == 5
