@@ -1,7 +1,8 @@
 # The public names and where they live; read at run time by __init__.py.
 from . import inspection as inspection
 from . import networks as networks
-from .comparison import compare as compare
+from .comparison.compare import compare as compare
+from .comparison.comparison import Comparison as Comparison
 from .datasets import fetch_caltech101 as fetch_caltech101
 from .datasets import fetch_cifar10 as fetch_cifar10
 from .datasets import fetch_cifar100 as fetch_cifar100
@@ -18,13 +19,18 @@ from .deep.data.augmentation import Augmentation as Augmentation
 from .deep.features import CNNFeatures as CNNFeatures
 from .descriptors import Descriptors as Descriptors
 from .descriptors import as_descriptors as as_descriptors
+from .displays.comparison import ComparisonDisplay as ComparisonDisplay
 from .displays.explanation import ExplanationDisplay as ExplanationDisplay
 from .displays.feature_maps import FeatureMapsDisplay as FeatureMapsDisplay
 from .displays.filters import FiltersDisplay as FiltersDisplay
 from .displays.hog import HOGDisplay as HOGDisplay
 from .displays.keypoints import KeypointsDisplay as KeypointsDisplay
+from .displays.learning_curve import LearningCurveDisplay as LearningCurveDisplay
+from .displays.mistakes import MistakesDisplay as MistakesDisplay
 from .displays.training import TrainingCurvesDisplay as TrainingCurvesDisplay
 from .displays.visual_words import VisualWordsDisplay as VisualWordsDisplay
+from .duplicates import Duplicates as Duplicates
+from .duplicates import find_duplicates as find_duplicates
 from .encoding.bag_of_visual_words import BagOfVisualWords as BagOfVisualWords
 from .encoding.fisher_vector import FisherVector as FisherVector
 from .encoding.patch_k_means import PatchKMeans as PatchKMeans
@@ -35,6 +41,8 @@ from .features.lbp import LBP as LBP
 from .features.pixels import Pixels as Pixels
 from .images import Images as Images
 from .images import as_images as as_images
+from .leaks import LeakError as LeakError
+from .leaks import leak_check as leak_check
 from .linear_svm import WideLinearSVC as WideLinearSVC
 from .local.dense_sift import DenseSIFT as DenseSIFT
 from .local.root_sift import RootSIFT as RootSIFT

@@ -30,7 +30,8 @@ def fingerprint_of(X, y):
     ImageReadError
         If a file cannot be read.
     """
-    sha = sha256("\n".join(map(str, np.asarray(y).tolist())).encode())
+    labels = "\n".join(map(str, np.asarray(y).tolist()))
+    sha = sha256(labels.encode(errors="surrogateescape"))
     if _is_flat(X):
         sha.update(digest(np.ascontiguousarray(X)).encode())
     else:
