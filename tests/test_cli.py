@@ -1,9 +1,11 @@
 """The command line: tables, files, exit codes, and one line for each kind of bad input."""
 
 import csv
+import html
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -13,17 +15,14 @@ import pytest
 from PIL import Image
 
 import pipelines
-from visionpipe import load
+from visionpipe import Comparison, LeakError, load
 from visionpipe.cli import main
 
 KEYS = [
-    "pipeline",
-    "accuracy",
-    "accuracy_sd",
-    "fit_seconds",
-    "predict_ms_per_image",
-    "model_bytes",
-    "error",
+    *("pipeline", "accuracy", "accuracy_sd", "accuracy_low", "accuracy_high"),
+    *("balanced_accuracy", "f1_macro", "top_5_accuracy", "log_loss", "calibration_error"),
+    *("fit_seconds", "search_seconds", "n_search_fits", "predict_ms_batch_1"),
+    *("predict_ms_batch_256", "model_bytes", "peak_bytes", "error", "notes", "verdict", "p_value"),
 ]
 
 
@@ -47,8 +46,10 @@ def test_compare_prints_a_table_and_writes_everything(folder, tmp_path, capsys):
     arguments = ["compare", str(folder), "--pipelines", ",".join(names), "--cv", "3"]
     assert main([*arguments, "--out", str(out)]) == 0
     table = capsys.readouterr().out.splitlines()
-    assert table[0].split()[0] == "pipeline" and [line.split()[0] for line in table[2:]] == names
-    assert "100.00 ± 0.00" in table[2]
+    assert table[0].split()[0] == "pipeline" and [line.split()[0] for line in table[2:4]] == names
+    assert "100.00 ± 0.00" in table[2] and table[4] == ""
+    assert table[5].startswith("best: pixels_svm, 100.00 %; against it") and len(table) == 8
+    assert table[7].split()[:4] == ["color_svm", "not", "told", "apart"]
 
     rows = json.loads((out / "results.json").read_text())
     assert [list(row) for row in rows] == [KEYS, KEYS]
@@ -58,6 +59,10 @@ def test_compare_prints_a_table_and_writes_everything(folder, tmp_path, capsys):
     assert float(written[0]["accuracy"]) == rows[0]["accuracy"] == 1
     run = json.loads((out / "run.json").read_text())
     assert run["n_images"] == 12 and run["classes"] == ["night", "noon"] and run["versions"]
+    assert run["command"] == shlex.join(["visionpipe", *arguments, "--out", str(out)])
+    page = (out / "report.html").read_text()
+    assert "color_svm" in page and html.escape(run["command"]) in page
+    assert Comparison.load(out / "comparison.npz").to_dicts() == rows
     for name in names:
         assert load(out / f"{name}.joblib").predict([folder / "noon" / "0.png"]) == ["noon"]
 
@@ -70,6 +75,62 @@ def test_compare_json_is_alone_on_standard_output(folder):
     assert done.returncode == 0, done.stderr
     assert [list(row) for row in json.loads(done.stdout)] == [KEYS]
     assert "pixels_svm" in done.stderr
+
+
+def test_options_of_a_comparison(folder, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("VISIONPIPE_STORE", str(tmp_path / "store.sqlite"))
+    twins = tmp_path / "twins"
+    shutil.copytree(folder, twins)
+    for i in range(6):
+        shutil.copy(twins / "noon" / f"{i}.png", twins / "noon" / f"again {i}.png")
+    compare = ["compare", str(twins), "--pipelines", "color_svm", "--cv", "2", "--repeats", "2"]
+    assert main(compare) == 0
+    printed = capsys.readouterr()
+    assert re.match(
+        r"warning: \d+ pairs of images on both sides of a split are the same picture \(\d+ equal, "
+        r"0 nearly\), 0 of them under two labels; .*--group-duplicates",
+        printed.err,
+    )
+    assert main([*compare, "--group-duplicates", "--tune", "--check-leaks", "--json"]) == 0
+    printed = capsys.readouterr()
+    assert "same picture" not in printed.err
+    (row,) = json.loads(printed.out)
+    assert row["n_search_fits"] == 27 * 3 and row["accuracy"] == 1
+
+
+def test_a_leak_stops_everything(folder, tmp_path, capsys, monkeypatch):
+    def leak_check(models, X, y, **how):
+        assert [*models] == ["pixels_svm"] and len(X) == len(y) == 12 and how["cv"] == 2
+        raise LeakError({"pixels_svm": ["step svm, support_vectors_"]})
+
+    monkeypatch.setattr("visionpipe.leaks.leak_check", leak_check)
+    arguments = ["compare", str(folder), "--pipelines", "pixels_svm", "--cv", "2", "--check-leaks"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith("error: held-out images leak into pixels_svm: step svm, supp")
+    assert printed.out == "" and not (tmp_path / "out").exists()
+
+
+def test_reports_of_several_machines_are_put_together(folder, tmp_path, capsys):
+    for name, cv in (("pixels_svm", "3"), ("color_svm", "3"), ("lbp_svm", "2")):
+        out = ["--cv", cv, "--out", str(tmp_path / name)]
+        assert main(["compare", str(folder), "--pipelines", name, *out]) == 0
+    capsys.readouterr()
+    results = [str(tmp_path / name) for name in ("pixels_svm", "color_svm", "lbp_svm", "nowhere")]
+    results[1] += "/comparison.npz"
+    out = tmp_path / "together"
+    assert main(["report", *results, "--data", str(folder), "--out", str(out)]) == 0
+    printed = capsys.readouterr()
+    assert "pixels_svm" in printed.out and "color_svm" in printed.out
+    first, second = printed.err.splitlines()
+    assert "lbp_svm is left out: <Comparison" in first and "has other folds than" in first
+    assert "nowhere is left out: " in second
+    assert [*Comparison.load(out / "comparison.npz").results] == ["pixels_svm", "color_svm"]
+    assert "color_svm" in (out / "report.html").read_text()
+    assert main(["report", results[3], "--out", str(out)]) == 2
+    other = ["report", results[0], "--data", "faces", "--out", str(out)]
+    assert main(other) == 2
+    assert "images are not the 12 that were compared on" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", pipelines.all_pipelines())
