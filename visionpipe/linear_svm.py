@@ -1,14 +1,15 @@
 """Linear support vector machines for vectors that are longer than the training set."""
 
 import numpy as np
-from scipy.linalg import eigh
+from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dpstrf
 from scipy.sparse import issparse
 from sklearn.svm import LinearSVC
 from sklearn.utils.validation import validate_data
 
 __all__ = ["WideLinearSVC"]
 
-MOST_ROWS = 4096  # above, the eigenvectors take longer than they spare
+MOST_ROWS = 4096  # whose products take 128 MB
 
 
 class WideLinearSVC(LinearSVC):
@@ -71,26 +72,41 @@ verbose, random_state, max_iter
         rows = validate_data(self, X, dtype=[np.float64, np.float32])
         if len(rows) > min(rows.shape[1] - 1, MOST_ROWS):
             return super().fit(X, y, sample_weight)
-        coordinates, back = _coordinates(rows)
+        coordinates, basis, triangle = _coordinates(rows)
         # as many coordinates as vectors: "auto" would take another solver than for the vectors
         dual = True if self.dual == "auto" else self.dual
         machine = LinearSVC(**{**self.get_params(), "dual": dual})
         machine.fit(coordinates, y, sample_weight)
         self.classes_, self.intercept_ = machine.classes_, machine.intercept_
         self.n_iter_ = machine.n_iter_
+        weights = solve_triangular(triangle, machine.coef_.T, trans="T", lower=True).T
         # in the precision of the vectors, which would be copied otherwise
-        self.coef_ = ((machine.coef_ @ back.T).astype(rows.dtype) @ rows).astype(np.float64)
+        self.coef_ = (weights.astype(rows.dtype) @ rows[basis]).astype(np.float64)
         return self
 
 
 def _coordinates(rows):
-    """Coordinates of rows in the space they span, (n, r), and the matrix (n, r) that leads back.
+    """Coordinates of rows in the space they span, and the way back.
 
-    ``back.T @ rows`` is the orthonormal basis.
+    Of the products of all rows with each other, Cholesky's factor is such coordinates, and the rows
+    that it takes as pivots span the space. It takes a tenth of the time of the eigenvectors, and
+    half of the coordinates are zeros, which the solver passes over: a third of its time.
+
+    Returns
+    -------
+    coordinates : ndarray of float64 of shape (n, r)
+    basis : ndarray of int of shape (r,)
+        Rows that span the space.
+    triangle : ndarray of shape (r, r)
+        Their coordinates, lower triangular: its inverse times them is an orthonormal basis.
     """
-    squares, directions = eigh((rows @ rows.T).astype(np.float64))
-    keep = squares > len(rows) * np.finfo(rows.dtype).eps * max(squares[-1], 0)
-    keep[-1] = True  # rows that are all zero have one coordinate, 0
-    lengths = np.sqrt(squares[keep].clip(min=0))
-    divisors = np.where(lengths > 0, lengths, 1)
-    return directions[:, keep] * lengths, directions[:, keep] / divisors
+    products = (rows @ rows.T).astype(np.float64)
+    # what is left of a row's square, below this, is rounding
+    tol = len(rows) * np.finfo(rows.dtype).eps * products.diagonal().max()
+    factor, pivots, rank, _ = dpstrf(products, tol=tol, lower=1)
+    if not rank:  # all rows are zero
+        return np.zeros((len(rows), 1)), np.array([0]), np.ones((1, 1))
+    order = pivots - 1  # LAPACK counts from 1
+    coordinates = np.empty((len(rows), rank))
+    coordinates[order] = np.tril(factor)[:, :rank]
+    return coordinates, order[:rank], coordinates[order[:rank]]

@@ -13,7 +13,18 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 import pipelines
-from visionpipe import HOG, Comparison, Pixels, Unflatten, compare, load_digits_images, load_faces
+from visionpipe import (
+    HOG,
+    BagOfVisualWords,
+    Comparison,
+    FeatureStore,
+    Pixels,
+    RootSIFT,
+    Unflatten,
+    compare,
+    load_digits_images,
+    load_faces,
+)
 from visionpipe.comparison import fold_run, make_folds, running
 from visionpipe.comparison.rows import table_header, table_row
 
@@ -140,23 +151,32 @@ def test_parts_are_a_lone_fold():
     assert comparison.mistakes("a").tolist() == []
 
 
-def test_times_are_of_fits_that_were_alone(monkeypatch):
+def test_times_are_of_the_first_fold(monkeypatch):
     told = []
 
-    def run_fold(job, fold, train, test, *, alone=True):
-        outcome = fold_run.run_fold(job, fold, train, test, alone=alone)
-        return replace(outcome, fit_seconds=5.0 if fold else 3.0, predict_seconds=1.0)
+    def run_fold(job, fold, train, test):
+        outcome = fold_run.run_fold(job, fold, train, test)
+        return replace(outcome, fit_seconds=3.0 + fold, predict_seconds=1.0)
 
     monkeypatch.setattr(running, "run_fold", run_fold)
-    one = Comparison(X, Y, make_folds(X, Y, cv=3))
-    list(one.run({"a": DummyClassifier()}, on_fold=lambda *fold: told.append(fold)))
-    assert one.rows[0].fit_seconds == pytest.approx(13 / 3)
+    comparison = Comparison(X, Y, make_folds(X, Y, cv=3))
+    list(comparison.run({"a": DummyClassifier()}, on_fold=lambda *fold: told.append(fold)))
+    assert comparison.rows[0].fit_seconds == 3
     assert [(name, fold, seconds) for name, fold, _, seconds in told] == [
-        ("a", 0, 4), ("a", 1, 6), ("a", 2, 6),
+        ("a", 0, 4), ("a", 1, 5), ("a", 2, 6),
     ]  # fmt: skip
-    monkeypatch.setattr(running, "effective_n_jobs", lambda n_jobs: 2)
-    two = Comparison(X, Y, make_folds(X, Y, cv=3)).add({"a": DummyClassifier()})
-    assert two.rows[0].fit_seconds == 3
+
+
+def test_features_are_kept_for_all_folds_but_the_first(tmp_path, monkeypatch):
+    monkeypatch.setenv("VISIONPIPE_STORE", str(tmp_path / "store.sqlite"))
+    model = make_pipeline(RootSIFT(), BagOfVisualWords(5, random_state=0), SVC())
+    lone = compare({"sift": model}, X, Y, cv=make_folds(X, Y, cv=2)[:1])
+    assert lone.rows[0].error is None and not (tmp_path / "store.sqlite").exists()
+    compare({"sift": model}, X, Y, cv=2)
+    assert len(FeatureStore(tmp_path / "store.sqlite")) >= 200 and model[0].store is None
+    named = make_pipeline(HOG(store=str(tmp_path / "own.sqlite")), Pixels(), SVC())
+    kept = fold_run.keeping_features(named)
+    assert kept[0].store == str(tmp_path / "own.sqlite") and kept[1].store == "auto"
 
 
 def test_processes_give_the_same_rows():

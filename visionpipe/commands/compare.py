@@ -81,6 +81,8 @@ def run(options):
         options.out.mkdir(parents=True, exist_ok=True)
         _write_run(options, names, data, comparison)
 
+    # joblib replaces a worker whose memory has grown, and loses nothing by it
+    warnings.filterwarnings("ignore", message="A worker stopped while some jobs were given")
     table, jobs = sys.stderr if options.json else sys.stdout, _jobs(options, comparison.folds)
     with progress_bar() as progress:
         task = progress.add_task("", total=len(names) * len(comparison.folds))
@@ -226,7 +228,10 @@ def _save_refitted(comparison, modules, rows, options, jobs):
 
 
 def _save_fitted(pipeline, images, y, path):
+    from visionpipe.comparison.fold_run import keeping_features
     from visionpipe.persistence import save
     from visionpipe.probabilities import with_probabilities
+    from visionpipe.store import use_store
 
-    save(with_probabilities(pipeline, y).fit(images, y), path)
+    model = keeping_features(with_probabilities(pipeline, y)).fit(images, y)
+    save(use_store(model, None), path)  # it will be used on other images, and elsewhere

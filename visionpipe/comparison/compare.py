@@ -64,7 +64,8 @@ def compare(
         file is read for it.
     n_jobs : int, default=None
         Number of folds fitted at the same time, in processes. The first fold of each pipeline is
-        fitted alone, so that its times are true.
+        fitted alone, so that its times are true; for the others, features are kept in the user's
+        store where that is faster, as by ``store="auto"``.
     random_state : int, default=0
         Seed of the shuffling before the folds are made, and of what `n_train` draws; modules are
         built with it. Pipelines bring seeds of their own for the first fold; for every other one,

@@ -5,18 +5,20 @@ from dataclasses import dataclass, replace
 from numbers import Integral
 
 import numpy as np
+import torch
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, get_tags
 
 from visionpipe.comparison.cost import cost_of, memory_growth
 from visionpipe.comparison.outcome import CurvePoint, Outcome
 from visionpipe.comparison.pictures import draw_pictures
 from visionpipe.comparison.tuning import tune
-from visionpipe.inspection.parts import best_of
+from visionpipe.deep.fitted import HoldsNetwork
+from visionpipe.inspection.parts import best_of, flat_steps
 from visionpipe.inspection.scores import class_scores, score_name
 
-__all__ = ["Job", "numbers_of", "reseeded", "run_curve_point", "run_fold"]
+__all__ = ["Job", "keeping_features", "numbers_of", "reseeded", "run_curve_point", "run_fold"]
 
 N_TOP = 5
 _NEED_PROBABILITIES = "log loss and calibration error"
@@ -60,7 +62,7 @@ class Job:
         return replace(self, pipeline=clone(self.pipeline).set_params(**chosen))
 
 
-def run_fold(job, fold, train, test, *, alone=True):
+def run_fold(job, fold, train, test):
     """Fit a pipeline on a fold and ask it for the classes of the held-out images.
 
     Parameters
@@ -69,23 +71,23 @@ def run_fold(job, fold, train, test, *, alone=True):
     fold : int
         Number of the fold. Of the first one, 0, costs are measured and pictures drawn.
     train, test : ndarray of int
-    alone : bool, default=True
-        Whether nothing else is fitted meanwhile.
 
     Returns
     -------
     Outcome
     """
     try:
-        return _run_fold(job, fold, train, test, alone)
+        return _run_fold(job, fold, train, test)
     except Exception as error:
         return Outcome(error=_in_one_line(error))
 
 
-def _run_fold(job, fold, train, test, alone):
+def _run_fold(job, fold, train, test):
     X_train, y_train = _safe_indexing(job.X, train), job.y[train]
     X_test, true = _safe_indexing(job.X, test), numbers_of(job.y[test], job.classes)
     pipeline, search = reseeded(job.pipeline, fold), {}
+    if fold:  # costs are those of the first one
+        pipeline = keeping_features(pipeline)
     if job.grid is not None:
         groups = None if job.groups is None else job.groups[train]
         seed = job.random_state
@@ -95,6 +97,8 @@ def _run_fold(job, fold, train, test, alone):
             "chosen": tuned.chosen, "search_seconds": tuned.seconds, "n_fits": tuned.n_fits,
         }  # fmt: skip
     model = clone(pipeline)
+    if any(isinstance(step, HoldsNetwork) for step in flat_steps(model)):
+        torch.optim.SGD([torch.zeros(1)])  # the first optimizer loads modules for a second or two
     with memory_growth(wanted=fold == 0) as growth:
         start = time.perf_counter()
         model.fit(X_train, y_train)
@@ -113,7 +117,6 @@ def _run_fold(job, fold, train, test, alone):
         probabilities=probabilities,
         fit_seconds=fitted - start,
         predict_seconds=done - fitted,
-        alone=alone,
         **search,
         cost=cost_of(model, X_test, growth.peak_bytes) if fold == 0 else None,
         pictures=pictures,
@@ -139,11 +142,40 @@ def reseeded(pipeline, fold):
         With all parameters named ``random_state`` that are ints replaced, from the second fold on.
     """
     seeds = {
-        name: int(np.random.SeedSequence([int(value), fold]).generate_state(1)[0] >> 1)
-        for name, value in pipeline.get_params().items()
-        if name.rpartition("__")[2] == "random_state" and isinstance(value, Integral)
+        name: int(np.random.SeedSequence([int(value), fold]).generate_state(1)[0] >> 1)  # 31 bits
+        for name, value in _parameters(pipeline, "random_state")
+        if isinstance(value, Integral)
     }
     return clone(pipeline).set_params(**seeds) if fold and seeds else pipeline
+
+
+def keeping_features(pipeline):
+    """Let a pipeline keep in the user's store what it computes of images, where that is faster.
+
+    Encoders keep nothing: in another fold they learn other words, and their vectors are large.
+
+    Parameters
+    ----------
+    pipeline : estimator
+
+    Returns
+    -------
+    estimator
+        With the parameter ``store`` replaced, where it is None, of all steps that learn nothing.
+    """
+    parts = {"": pipeline, **pipeline.get_params()}
+    stores = {
+        name: "auto"
+        for name, value in _parameters(pipeline, "store")
+        if value is None and not get_tags(parts[name.rpartition("__")[0]]).requires_fit
+    }
+    return clone(pipeline).set_params(**stores)
+
+
+def _parameters(pipeline, kind):
+    """Names and values of the parameters of a kind, at any depth."""
+    found = pipeline.get_params().items()
+    return [(name, value) for name, value in found if name.rpartition("__")[2] == kind]
 
 
 def _before_classifier(model, X):
@@ -210,7 +242,7 @@ def run_curve_point(job, fold, train, test):
     CurvePoint
     """
     try:
-        model = clone(reseeded(job.pipeline, fold))
+        model = keeping_features(reseeded(job.pipeline, fold))
         model.fit(_safe_indexing(job.X, train), job.y[train])
         right = model.predict(_safe_indexing(job.X, test)) == job.y[test]
         return CurvePoint(len(train), fold, float(np.mean(right)))

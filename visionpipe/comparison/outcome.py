@@ -16,7 +16,7 @@ class Cost:
     predict_ms_batch_1 : float
         Milliseconds to predict one image, alone; median of up to 20 images.
     predict_ms_batch_256 : float
-        Milliseconds an image, if up to 256 are predicted at a time; median of 3 times.
+        Milliseconds an image, if up to 256 are predicted at a time; the quicker of 2 times.
     model_bytes : int
         Size of the fitted pipeline as joblib writes it.
     peak_bytes : int or None
@@ -60,9 +60,8 @@ class Outcome:
     in_top_5 : ndarray of bool of shape (n_test,) or None
     probabilities : ndarray of float32 of shape (n_test, n_classes) or None
     fit_seconds, predict_seconds : float
-        Wall-clock times of fitting, without a search, and of predicting all held-out images.
-    alone : bool
-        Whether nothing else was fitted at the same time.
+        Wall-clock times of fitting, without a search, and of predicting all held-out images. True
+        of the first fold only: others are fitted side by side, and share features.
     chosen : dict of str to object or None
         Parameters that a search within the training images has chosen.
     search_seconds : float or None
@@ -83,7 +82,6 @@ class Outcome:
     probabilities: np.ndarray | None = None
     fit_seconds: float = 0.0
     predict_seconds: float = 0.0
-    alone: bool = True
     chosen: dict | None = None
     search_seconds: float | None = None
     n_fits: int | None = None

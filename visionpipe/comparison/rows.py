@@ -26,7 +26,7 @@ class Row:
     balanced_accuracy, f1_macro, top_5_accuracy, log_loss, calibration_error : float or None
         Means over folds, see `visionpipe.metrics`.
     fit_seconds : float or None
-        Wall-clock time of one fit, mean over the folds that were fitted alone.
+        Wall-clock time of one fit, that of the first fold, while nothing else was fitted.
     search_seconds : float or None
         That of the search before it, mean over folds, where parameters were searched.
     n_search_fits : int or None
@@ -87,7 +87,7 @@ def row_of(comparison, name):
         accuracy_sd=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         accuracy_low=low,
         accuracy_high=high,
-        fit_seconds=_mean_or_none([o.fit_seconds for o in done if o.alone]),
+        fit_seconds=None if cost is None else outcomes[0].fit_seconds,
         search_seconds=_mean_or_none([o.search_seconds for o in done if o.chosen is not None]),
         n_search_fits=next((o.n_fits for o in done if o.n_fits), None),
         **({} if cost is None else asdict(cost)),

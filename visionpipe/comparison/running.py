@@ -1,7 +1,6 @@
 """Pipelines on the folds of a comparison, one after the other; their folds side by side."""
 
 import numpy as np
-from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 
 from visionpipe.comparison.fold_run import Job, run_curve_point, run_fold
@@ -64,9 +63,8 @@ def run_pipelines(comparison, X, pipelines, *, tune, train_sizes, n_explained, n
 def _outcomes(job, folds, n_jobs):
     """Outcomes fold by fold: the first one alone, so that its times are true, then the rest."""
     yield run_fold(job, 0, *folds[0])
-    alone = effective_n_jobs(n_jobs) == 1
     yield from Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(run_fold)(job, fold, *folds[fold], alone=alone) for fold in range(1, len(folds))
+        delayed(run_fold)(job, fold, *folds[fold]) for fold in range(1, len(folds))
     )
 
 
