@@ -45,7 +45,7 @@ SMALL = {
         {"width": 16, "dropout": 0.3, "pooling_ratio": 2 ** (1 / 3)},
     ),
     "googlenet": Small("googlenet", 31, (31, 34), 4, 3e-4, 9, 0.37, SIZES_OF_GOOGLENET),
-    "inception_v3": Small("inception_v3", 75, (75, 76), 4, 2e-3, 3, 0.5, SIZES_OF_INCEPTION),
+    "inception_v3": Small("inception_v3", 75, (75, 76), 4, 2e-3, 6, 0.5, SIZES_OF_INCEPTION),
     "lenet": Small("lenet", n_steps=20),
     "lenet5_1998": Small("lenet5_1998", n_steps=15),
     "maxout": Small("maxout", 8, (8, 9), 4, 2e-3, 12, 0.9, FEW_SIZES),
