@@ -10,8 +10,8 @@ from skimage.data import astronaut
 from sklearn.model_selection import StratifiedGroupKFold
 
 from visionpipe import ImageReadError, as_images, load_digits_images, load_faces
-from visionpipe import duplicates as module
 from visionpipe.duplicates import Duplicates, find_duplicates
+from visionpipe.duplicates import finding as module
 
 N = 24
 

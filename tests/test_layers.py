@@ -57,6 +57,7 @@ SAME_FLOOR = {
     "visionpipe.local",
     "visionpipe.encoding",
     "visionpipe.displays",
+    "visionpipe.duplicates",
     "visionpipe.networks",
     "visionpipe.deep",
     "visionpipe.inspection",

@@ -11,6 +11,7 @@ from visionpipe.displays.labels import (
     label_points,
     left_out_line,
     on_one_line,
+    stretch_accuracies,
 )
 
 __all__ = ["ComparisonDisplay"]
@@ -184,6 +185,7 @@ class ComparisonDisplay:
         places = np.argsort(np.argsort(-percent, kind="stable"))  # 0 is the top
         ends = 100 * np.asarray(self.lows), 100 * np.asarray(self.highs)
         self.intervals_ = self.ax_.hlines(places, *ends, color=COLOURS[4], linewidth=1.5)
+        stretch_accuracies(self.ax_.xaxis, np.concatenate(ends))
         self._draw_points(percent, places)
         self._explain_marks()
         self.ax_.set_yticks(places, [on_one_line(name) for name in self.names], parse_math=False)
@@ -207,7 +209,7 @@ class ComparisonDisplay:
             label = "none is better and cheaper"
             self.ax_.plot(*steps.T, "--", color=COLOURS[4], linewidth=1, label=label)
         self._explain_marks()
-        self.ax_.margins(y=0.12)
+        stretch_accuracies(self.ax_.yaxis, percent)
         self._name_x(COSTS[self.cost])
         self.ax_.set_ylabel("accuracy in %")
         self.ax_.grid(alpha=0.3)

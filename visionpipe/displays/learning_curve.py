@@ -3,7 +3,13 @@
 import numpy as np
 
 from visionpipe.displays.display import get_axes, import_pyplot
-from visionpipe.displays.labels import COLOURS, label_log_axis, left_out_line, on_one_line
+from visionpipe.displays.labels import (
+    COLOURS,
+    label_log_axis,
+    left_out_line,
+    on_one_line,
+    stretch_accuracies,
+)
 
 __all__ = ["LearningCurveDisplay"]
 
@@ -123,6 +129,8 @@ class LearningCurveDisplay:
         self.ax_ = get_axes(self, ax, figsize=(7.5, max(4.5, 1 + 0.2 * len(self.curves))))
         self.figure_ = self.ax_.figure
         label_log_axis(self.ax_, np.concatenate([n_train for n_train, _ in self.curves.values()]))
+        accuracies = np.concatenate([accuracies for _, accuracies in self.curves.values()])
+        stretch_accuracies(self.ax_.yaxis, 100 * accuracies)
         self.lines_, self.folds_ = {}, {}
         for number, name in enumerate(self.curves):
             self.lines_[name], self.folds_[name] = self._draw(number, *self.curves[name])
