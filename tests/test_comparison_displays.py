@@ -14,7 +14,13 @@ from visionpipe.comparison.comparison import Comparison
 from visionpipe.comparison.folds import make_folds
 from visionpipe.comparison.outcome import Cost, CurvePoint, Outcome, Result
 from visionpipe.displays.comparison import COSTS, ComparisonDisplay, _front
-from visionpipe.displays.labels import COLOURS, label_points, left_out_line, on_one_line
+from visionpipe.displays.labels import (
+    COLOURS,
+    label_points,
+    left_out_line,
+    on_one_line,
+    stretch_accuracies,
+)
 from visionpipe.displays.learning_curve import DASHES, MARKERS, LearningCurveDisplay
 from visionpipe.displays.mistakes import MistakesDisplay
 
@@ -629,3 +635,36 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
             display.from_comparison(comparison, *options)
         source = inspect.getsource(inspect.getmodule(display))
         assert "\nimport matplotlib" not in source and "\nfrom matplotlib" not in source
+
+
+# ----------------------------------------------------------------------------- axes of accuracies
+
+
+@pytest.mark.parametrize("axis", ["xaxis", "yaxis"])
+def test_equal_steps_of_accuracy_divide_the_errors_by_equal_factors(axis):
+    figure, ax = plt.subplots()
+    percent = np.array([60.1, 90.1, 97.6, 99.475, 100])
+    stretch_accuracies(getattr(ax, axis), percent)
+    points = np.column_stack([percent, percent])
+    if axis == "xaxis":
+        points[:, 1] = 0
+    else:
+        points[:, 0] = 0
+    places = ax.transData.transform(points)[:, 0 if axis == "xaxis" else 1]
+    fourths = np.diff(places[:4])  # with the tenth that is added, 40 % of errors, 10, 2.5, 0.625
+    assert fourths == pytest.approx(fourths[0], rel=1e-6) and np.isfinite(places).all()
+    assert places[4] > places[3]
+    ticks = getattr(ax, axis).get_majorticklocs().tolist()
+    assert {99, 90} <= {*ticks} and len(ticks) >= 5 and max(ticks) <= 100
+    labels = [text.get_text() for text in getattr(ax, axis).get_ticklabels()]
+    assert "99" in labels
+    plt.close(figure)
+
+
+@pytest.mark.parametrize("percent", [[100.0], [0.0, 100.0], [50.0, 50.0]])
+def test_extreme_accuracies_have_a_place(percent):
+    figure, ax = plt.subplots()
+    stretch_accuracies(ax.yaxis, np.array(percent))
+    low, high = ax.get_ylim()
+    assert low < min(percent) <= max(percent) < high and np.isfinite([low, high]).all()
+    plt.close(figure)
