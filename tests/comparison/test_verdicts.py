@@ -1,11 +1,13 @@
 """Which pipelines are told apart, by which test, and how many images it would take."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from visionpipe.comparison.statistics import images_for_mcnemar
-from visionpipe.comparison.verdicts import verdicts_of
+from visionpipe.comparison.verdicts import conclusion_of, verdicts_of
 
 RNG = np.random.default_rng(0)
 BEST = 0.95 + RNG.normal(0, 0.004, 10)
@@ -78,3 +80,29 @@ def test_verdicts_print_as_lines():
     worse, close, same = map(str, verdicts_of(SCORES, RIGHT, "best", (900, 100)))
     assert worse.startswith("worse                worse           -5.") and "p = " in worse
     assert close.endswith("images would tell") and same.endswith("p = 1")
+
+
+def test_where_folds_are_too_few_mcnemar_says_that_more_may_tell():
+    best, worse = np.array([0.96, 0.95, 0.94]), np.array([0.90, 0.84, 0.93])
+    scores = {"best": best, "worse": worse, "same": best}
+    worse, same = verdicts_of(scores, RIGHT, "best", (667, 333))
+    assert worse.p_t_test > 0.05 > worse.p_mcnemar
+    assert worse.verdict == "not told apart" and worse.more_folds and not same.more_folds
+    told = verdicts_of(SCORES, RIGHT, "best", (900, 100))[0]
+    assert told.verdict == "worse" and not told.more_folds
+
+
+def test_the_conclusion_names_those_that_more_folds_may_tell_apart():
+    class Made:
+        best_, folds = "best", [None] * 3
+
+        def row(self, name):
+            return SimpleNamespace(pipeline=name, accuracy=0.95)
+
+        def verdicts(self):
+            scores = {"best": np.array([0.96, 0.95, 0.94]), "worse": np.array([0.90, 0.84, 0.93])}
+            return verdicts_of(scores, RIGHT, "best", (667, 333))
+
+    lines = conclusion_of(Made()).splitlines()
+    assert lines[0].startswith("best: best, 95.00 %") and "t-test" in lines[1]
+    assert lines[3].startswith("The fitted classifiers of worse do differ on these images")

@@ -37,6 +37,9 @@ class Verdict:
     n_images : int or None
         How many images would tell the two apart in four of five comparisons like this one, if the
         difference is as large as it seems to be; None if no number would, or they are told apart.
+    more_folds : bool
+        Whether McNemar's test calls the fitted classifiers different where the t-test does not
+        tell the ways to fit them apart: more folds may.
     """
 
     pipeline: str
@@ -49,6 +52,7 @@ class Verdict:
     test: str | None
     verdict: str = "not told apart"
     n_images: int | None = None
+    more_folds: bool = False
 
     @property
     def p_value(self):
@@ -138,7 +142,8 @@ def _decided(verdict, test, counts, n_images, metric, alpha, n_tests):
         needed = images_for_t_test(test, n_images, alpha=level)
     else:
         needed = images_for_mcnemar(*counts, n_images, alpha=level)
-    return replace(verdict, n_images=needed)
+    differs = verdict.p_mcnemar is not None and verdict.p_mcnemar <= alpha
+    return replace(verdict, n_images=needed, more_folds=differs)
 
 
 def conclusion_of(comparison):
@@ -153,14 +158,19 @@ def conclusion_of(comparison):
     str
         A few lines.
     """
-    best = comparison.row(comparison.best_)
+    best, verdicts = comparison.row(comparison.best_), comparison.verdicts()
     test = "the corrected resampled t-test"
     if len(comparison.folds) == 1:
         test = "McNemar's test of these very classifiers, which other seeds may change,"
-    return "\n".join(
-        [
-            f"best: {best.pipeline}, {100 * best.accuracy:.2f} %; against it, in percent,",
-            f"by {test} at 5 % with Holm's correction:",
-            *map(str, comparison.verdicts()),
+    lines = [
+        f"best: {best.pipeline}, {100 * best.accuracy:.2f} %; against it, in percent,",
+        f"by {test} at 5 % with Holm's correction:",
+        *map(str, verdicts),
+    ]
+    unsure = [verdict.pipeline for verdict in verdicts if verdict.more_folds]
+    if unsure:
+        lines += [
+            f"The fitted classifiers of {', '.join(unsure)} do differ on these images, by",
+            "McNemar's test; more folds (--repeats, n_repeats) may tell the recipes apart, too.",
         ]
-    )
+    return "\n".join(lines)

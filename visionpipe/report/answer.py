@@ -54,7 +54,8 @@ def _how_often(findings, best):
 def _told_apart(findings):
     verdicts = findings.verdicts.values()
     apart = [v for v in verdicts if v.verdict != "not told apart"]
-    alike = [v.pipeline for v in verdicts if v.verdict == "not told apart"]
+    alike = [v.pipeline for v in verdicts if v.verdict == "not told apart" and not v.more_folds]
+    unsure = [v.pipeline for v in verdicts if v.more_folds]
     if not verdicts:
         yield "There is no other pipeline to hold against it."
     if apart:
@@ -62,6 +63,13 @@ def _told_apart(findings):
         names = "all others" if is_all else listed([v.pipeline for v in apart], MOST_NAMES)
         highest = p_value(max(v.p_value for v in apart))
         yield f"It is better than {names}: chance hardly explains that (p {_at_most(highest)})."
+    if unsure:
+        n_folds = len(findings.comparison.folds)
+        yield (
+            f"On these images it is better than {listed(unsure, MOST_NAMES)} as well, by McNemar's "
+            f"test of the fitted classifiers; but {n_folds} folds are too few to say so of the way "
+            "to fit them. More folds may tell: --repeats, or n_repeats."
+        )
     if alike:
         yield (
             f"This comparison does not tell it apart from {listed(alike, MOST_NAMES)}: differences "
@@ -81,13 +89,14 @@ def _cheaper(findings, best):
         for row in findings.rows
         if row.pipeline in findings.verdicts
         and findings.verdicts[row.pipeline].verdict == "not told apart"
+        and not findings.verdicts[row.pipeline].more_folds
         and results[row.pipeline].hardware == results[best.pipeline].hardware
         and _is_faster(row, best)
     ]
     if alike:
         row = min(alike, key=lambda row: row.predict_ms_batch_256)
         yield (
-            f"Of these, {row.pipeline} is the fastest: it predicts an image in "
+            f"Of what may be as good, {row.pipeline} is the fastest: it predicts an image in "
             f"{significant(row.predict_ms_batch_256)} ms where {best.pipeline} takes "
             f"{significant(best.predict_ms_batch_256)} ms, and is fitted in "
             f"{significant(row.fit_seconds)} s where {best.pipeline} takes "
