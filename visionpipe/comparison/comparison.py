@@ -3,6 +3,7 @@
 from copy import copy
 
 import numpy as np
+from sklearn.metrics import confusion_matrix
 
 from visionpipe.comparison.file import read_comparison, write_comparison
 from visionpipe.comparison.fingerprint import fingerprint_of, images_or_none
@@ -373,9 +374,8 @@ class Comparison:
             Right classes by row, predicted ones by column, in the order of `classes`.
         """
         _, answers = self.answers(name)
-        known, n_classes = answers.predicted >= 0, len(self.classes)
-        places = answers.true[known] * n_classes + answers.predicted[known]
-        return np.bincount(places, minlength=n_classes**2).reshape(n_classes, n_classes)
+        numbers = np.arange(len(self.classes))  # -1, of no class, is not among them
+        return confusion_matrix(answers.true, answers.predicted, labels=numbers)
 
     def mistakes(self, name):
         """Return the held-out images that a pipeline gets wrong.

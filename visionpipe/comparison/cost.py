@@ -92,7 +92,7 @@ def memory_growth(wanted=True):
     before = _lowered() if wanted else None
     yield growth
     if before is not None:
-        growth.peak_bytes = max(0, _status("VmHWM") - before)
+        growth.peak_bytes = max(0, _highest() - before)
 
 
 def _lowered():
@@ -102,9 +102,9 @@ def _lowered():
         ctypes.CDLL(None).malloc_trim(0)
     with suppress(OSError):
         CLEAR.write_text("5")
-        return _status("VmHWM")
+        return _highest()
 
 
-def _status(key):
-    """Bytes that the system reports of this process."""
-    return int(re.search(rf"{key}:\s*(\d+) kB", STATUS.read_text())[1]) * 1024
+def _highest():
+    """The most resident memory that this process has had since it was reset, in bytes."""
+    return int(re.search(r"VmHWM:\s*(\d+) kB", STATUS.read_text())[1]) * 1024

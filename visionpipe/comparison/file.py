@@ -14,7 +14,14 @@ from visionpipe.files import appearing_whole
 __all__ = ["read_comparison", "write_comparison"]
 
 FORMAT_VERSION = 1
-_PLAIN = (*("name", "random_state", "fingerprint", "warnings", "duplicate_pairs", "circumstances"),)
+_PLAIN = (  # attributes that are JSON as they are
+    "name",
+    "random_state",
+    "fingerprint",
+    "warnings",
+    "duplicate_pairs",
+    "circumstances",
+)
 _ARRAYS = ("predicted", "in_top_5", "probabilities")  # of an outcome
 
 

@@ -18,7 +18,15 @@ from visionpipe.deep.fitted import HoldsNetwork
 from visionpipe.inspection.parts import best_of, flat_steps
 from visionpipe.inspection.scores import class_scores, score_name
 
-__all__ = ["Job", "keeping_features", "numbers_of", "reseeded", "run_curve_point", "run_fold"]
+__all__ = [
+    "Job",
+    "in_one_line",
+    "keeping_features",
+    "numbers_of",
+    "reseeded",
+    "run_curve_point",
+    "run_fold",
+]
 
 N_TOP = 5
 _NEED_PROBABILITIES = "log loss and calibration error"
@@ -79,7 +87,7 @@ def run_fold(job, fold, train, test):
     try:
         return _run_fold(job, fold, train, test)
     except Exception as error:
-        return Outcome(error=_in_one_line(error))
+        return Outcome(error=in_one_line(error))
 
 
 def _run_fold(job, fold, train, test):
@@ -250,5 +258,6 @@ def run_curve_point(job, fold, train, test):
         return CurvePoint(len(train), fold, float("nan"))
 
 
-def _in_one_line(error):
+def in_one_line(error):
+    """Kind and message of an error, without line breaks."""
     return " ".join(f"{type(error).__name__}: {error}".split())

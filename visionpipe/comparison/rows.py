@@ -76,9 +76,9 @@ def row_of(comparison, name):
     done = [outcome for outcome in outcomes if outcome.error is None]
     if not done:
         return Row(name, error=_error(outcomes))
-    means = {metric: _mean_or_none(comparison.fold_scores(name, metric)) for metric in METRICS}
-    accuracies = comparison.fold_scores(name, "accuracy")
-    accuracies = accuracies[~np.isnan(accuracies)]
+    scores = {metric: comparison.fold_scores(name, metric) for metric in METRICS}
+    accuracies = scores["accuracy"][~np.isnan(scores["accuracy"])]
+    means = {metric: _mean_or_none(values) for metric, values in scores.items()}
     low, high = comparison.interval(name, "accuracy")
     cost = outcomes[0].cost
     return Row(

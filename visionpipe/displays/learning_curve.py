@@ -11,7 +11,7 @@ from visionpipe.displays.labels import (
     stretch_accuracies,
 )
 
-__all__ = ["LearningCurveDisplay"]
+__all__ = ["LearningCurveDisplay", "points_of"]
 
 # As many as have no common factor with each other and the colours, so that 105 lines differ
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -98,7 +98,7 @@ class LearningCurveDisplay:
             if name not in comparison.results:
                 known = ", ".join(comparison.results)
                 raise ValueError(f"{cls.__name__} got pipeline {name!r}; there are {known}")
-        found = {name: _points_of(comparison.results[name].curve) for name in names}
+        found = {name: points_of(comparison.results[name].curve) for name in names}
         curves = {name: points for name, points in found.items() if len(points[0])}
         if not curves:
             raise ValueError(
@@ -166,8 +166,18 @@ class LearningCurveDisplay:
         return line, folds
 
 
-def _points_of(curve):
-    """Sizes and accuracies of the fits that succeeded, on folds that have more than one."""
+def points_of(curve):
+    """Return what there is to draw of a curve.
+
+    Parameters
+    ----------
+    curve : list of CurvePoint
+
+    Returns
+    -------
+    n_train, accuracies : ndarray of shape (n_points,)
+        Of the fits that succeeded, on folds that have more than one.
+    """
     done = [point for point in curve if not np.isnan(point.accuracy)]
     folds = [point.fold for point in done]
     kept = [point for point in done if folds.count(point.fold) > 1]

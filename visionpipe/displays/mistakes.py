@@ -7,7 +7,7 @@ from visionpipe.displays.labels import on_one_line
 from visionpipe.displays.mosaic import caption_places, figsize_of_mosaic, mosaic_of
 from visionpipe.steps import Rescale
 
-__all__ = ["MistakesDisplay"]
+__all__ = ["MistakesDisplay", "thumbnails"]
 
 SIDE = 96  # pixels of the longer side of a thumbnail, at most
 INCHES = 1.25  # of a thumbnail, with its margin
@@ -131,7 +131,7 @@ class MistakesDisplay:
         places = in_turn[:n_images]
         classes = [*map(str, comparison.classes), UNKNOWN]  # -1 is unknown, the last one
         return cls(
-            _thumbnails(comparison.images[rows[places]]),
+            thumbnails(comparison.images[rows[places]]),
             indices=rows[places],
             true=[classes[number] for number in answers.true[places]],
             predicted=[classes[number] for number in answers.predicted[places]],
@@ -226,8 +226,18 @@ def _in_order(answers, places):
     return places[np.lexsort((-counts[pair], turns))], "most frequent ones first"
 
 
-def _thumbnails(images):
-    """Images (h, w) or (h, w, 3) of uint8 that are no longer than a thumbnail."""
+def thumbnails(images):
+    """Make images small enough to be shown side by side.
+
+    Parameters
+    ----------
+    images : Images
+
+    Returns
+    -------
+    list of ndarray of uint8 of shape (h, w) or (h, w, 3)
+        Of at most 96 pixels a side.
+    """
     small = Rescale((1, SIDE)).transform(images) if len(images) else []
     return [
         pixels if pixels.dtype == np.uint8 else np.rint(255 * pixels).astype(np.uint8)

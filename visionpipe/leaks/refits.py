@@ -14,6 +14,7 @@ from sklearn.base import clone
 from sklearn.utils import _safe_indexing
 
 from visionpipe.base import resolve_device
+from visionpipe.comparison.fold_run import in_one_line
 from visionpipe.deep.net import seeded
 from visionpipe.leaks.fitted_state import changed, fitted_state, name_of, part_of
 
@@ -104,7 +105,7 @@ def _differing(before, pipeline, X, y, data):
         with _in_variables(pipeline, X, y, data):
             return changed(before, _state(pipeline, X, y, data)), None
     except Exception as error:
-        return [], " ".join(f"{type(error).__name__}: {error}".split())
+        return [], in_one_line(error)
 
 
 def _not_by_itself(name, before, differing, by_itself):

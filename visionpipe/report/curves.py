@@ -1,8 +1,6 @@
 """Learning curves, as a chart and as numbers for those who do not see it."""
 
-from math import isnan
-
-from visionpipe.displays.learning_curve import LearningCurveDisplay
+from visionpipe.displays.learning_curve import LearningCurveDisplay, points_of
 from visionpipe.report.formats import NOTHING
 from visionpipe.report.svg import draw_svg
 from visionpipe.report.table import Cell, Table
@@ -12,12 +10,7 @@ __all__ = ["curve_chart_and_table", "has_curves"]
 
 def has_curves(comparison):
     """Whether any pipeline was fitted on several numbers of images of the same fold."""
-    return any(_is_curve(result.curve) for result in comparison.results.values())
-
-
-def _is_curve(points):
-    folds = [point.fold for point in points if not isnan(point.accuracy)]
-    return len(folds) > len(set(folds))
+    return any(len(points_of(result.curve)[0]) for result in comparison.results.values())
 
 
 def curve_chart_and_table(comparison):

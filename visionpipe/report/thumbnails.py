@@ -7,15 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from visionpipe.displays.mistakes import MistakesDisplay
-from visionpipe.steps import Rescale
+from visionpipe.displays.mistakes import MistakesDisplay, thumbnails
 
 __all__ = ["Gallery", "Thumbnail", "data_uri", "duplicates", "mistakes", "picture"]
 
 N_IMAGES = 12  # of a pipeline and kind
 N_ALL = 240  # of all pipelines: a megabyte of photographs
 N_PAIRS = 12
-SIDE = 96  # pixels of the longer side
 SMALL = 48  # pixels up to which images are enlarged pixel by pixel
 
 
@@ -87,7 +85,11 @@ def data_uri(image):
     kind, options = ("jpeg", {"quality": 80}) if max(image.shape[:2]) > SMALL else ("png", {})
     file = io.BytesIO()
     Image.fromarray(image).save(file, kind, optimize=True, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(file.getvalue()).decode()}"
+    return _address(kind, file.getvalue())
+
+
+def _address(kind, content):
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def mistakes(findings, name, kind):
@@ -145,9 +147,7 @@ def duplicates(comparison):
 
 def _numbered(comparison, index):
     title = comparison.classes[comparison.y[index]]
-    image = Rescale((1, SIDE)).transform(comparison.images[[index]])[0]
-    if image.dtype != np.uint8:
-        image = np.rint(255 * np.clip(image, 0, 1)).astype(np.uint8)
+    (image,) = thumbnails(comparison.images[[index]])
     return _thumbnail(image, f"image {index}: {title}", f"{index}: {title}")
 
 
@@ -167,5 +167,4 @@ def picture(png, caption):
     -------
     Thumbnail
     """
-    uri = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    return Thumbnail(uri, caption, caption)
+    return Thumbnail(_address("png", png), caption, caption)
