@@ -1,1 +1,1 @@
-"""Speed against peers: ratios measured side by side in one run, kept with hardware and versions."""
+"""Speed against peers, side by side in one run, and accuracy; kept with hardware and versions."""

@@ -28,7 +28,9 @@ _ON_REQUEST = (  # a comparison of all of these too would take too long
     "cifar10_fast",
     "cifarnet",
     "cnn_features_svm",
+    "fashion_airbench",
     "fmp",
+    "mnist_lenet",
     "resnet20",
     "transfer",
 )
@@ -38,7 +40,7 @@ def all_pipelines():
     """Return the names of the ready-made pipelines that a comparison runs if none are named.
 
     `get` knows more, which have to be named: "autoencoder_svm", "cifar10_fast", "cifarnet",
-    "cnn_features_svm", "fmp", "resnet20" and "transfer".
+    "cnn_features_svm", "fashion_airbench", "fmp", "mnist_lenet", "resnet20" and "transfer".
 
     Returns
     -------

@@ -22,8 +22,8 @@ from visionpipe.store import FeatureStore
 
 FACES = load_faces()
 ON_REQUEST = [
-    *("autoencoder_svm", "cifar10_fast", "cifarnet", "cnn_features_svm", "fmp", "resnet20"),
-    "transfer",
+    *("autoencoder_svm", "cifar10_fast", "cifarnet", "cnn_features_svm", "fashion_airbench", "fmp"),
+    *("mnist_lenet", "resnet20", "transfer"),
 ]
 
 
