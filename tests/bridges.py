@@ -26,6 +26,7 @@ from visionpipe import (
     ColorHistogram,
     DenseSIFT,
     Descriptors,
+    Deskew,
     FisherVector,
     Grayscale,
     Pixels,
@@ -170,6 +171,10 @@ class RescaleOfRows(GivesRows, Rescale):
 
 
 class GrayscaleOfRows(GivesRows, Grayscale):
+    pass
+
+
+class DeskewOfRows(GivesRows, Deskew):
     pass
 
 

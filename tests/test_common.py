@@ -12,6 +12,7 @@ from bridges import (
     CNNFeaturesOfRows,
     ColorHistogramOfRows,
     DenseSIFTOfRows,
+    DeskewOfRows,
     FisherVectorOfRows,
     GrayscaleOfRows,
     HOGOfRows,
@@ -44,6 +45,7 @@ from visionpipe import (
     ColorHistogram,
     DenseSIFT,
     Descriptors,
+    Deskew,
     Grayscale,
     Images,
     PatchKMeans,
@@ -72,7 +74,13 @@ ENCODERS = [
     FisherVectorOfRows(2, n_dimensions=3, xy=True, random_state=0),
 ]
 DESCRIBERS = [SIFTOfRows(), RootSIFTOfRows(detector="sift"), DenseSIFTOfRows(bin_sizes=(3, 4))]
-STEPS = [ResizeOfRows(16), RescaleOfRows((16, 20)), GrayscaleOfRows(), UnflattenOfRows()]
+STEPS = [
+    ResizeOfRows(16),
+    RescaleOfRows((16, 20)),
+    GrayscaleOfRows(),
+    DeskewOfRows(),
+    UnflattenOfRows(),
+]
 
 
 NETWORKS = [
@@ -180,6 +188,7 @@ CASES = [
     Case(Resize((9, 12), keep_aspect="crop"), one_size=False, tolerance=1.01 / 255),
     Case(Rescale((30, 40)), tolerance=1.01 / 255),
     Case(Grayscale(), tolerance=0.51 / 255),
+    Case(Deskew(), tolerance=0.51 / 255),
     Case(CNNFeatures("lenet", random_state=0), rounding=1e-6),
     Case(Autoencoder(n_components=5, max_epochs=2, random_state=0), rounding=1e-6),
     Case(
@@ -286,7 +295,7 @@ def test_unequal_sizes(case):
     channels = case.channels[-1]
     X = [*pictures(6, 24, 26, channels), *pictures(6, 30, 25, channels)]
     if case.one_size:
-        if not isinstance(case.estimator, (Grayscale, Rescale)):  # sizes stay unequal
+        if not isinstance(case.estimator, (Deskew, Grayscale, Rescale)):  # sizes stay unequal
             with pytest.raises(ValueError, match=r"\(24, 26\).*\(30, 25\).*Resize"):
                 case.rows(case.fitted(X), X)
     else:
@@ -306,7 +315,8 @@ def test_grey_and_colour_mix(case):
     grey = pictures(channels=1)
     mixed = [*grey[: N // 2], *grey.repeat(3, axis=3)[N // 2 :]]
     fitted = case.fitted(grey.repeat(3, axis=3))
-    if not isinstance(fitted, (Resize, Rescale)):  # there grey images stay grey, of fewer numbers
+    # from these grey images come out grey, of fewer numbers
+    if not isinstance(fitted, (Deskew, Resize, Rescale)):
         expected = case.rows(fitted, grey.repeat(3, axis=3))
         atol = max(1e-6, case.rounding)
         np.testing.assert_allclose(case.rows(fitted, mixed), expected, atol=atol)

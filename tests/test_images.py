@@ -14,6 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
 from visionpipe import (
+    Deskew,
     Grayscale,
     ImageReadError,
     Images,
@@ -419,6 +420,7 @@ def test_large_jpegs_are_decoded_at_a_part_of_their_size(tmp_path, monkeypatch):
         ([Rescale((48, 256))], (500, 800), (160, 256)),
         ([Grayscale(), Resize(64)], (250, 400), (64, 64)),
         ([Grayscale()], (500, 800), (500, 800)),
+        ([Deskew(), Resize(64)], (500, 800), (64, 64)),
     ]:
         images, same = whole, array
         for step in steps:

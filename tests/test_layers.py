@@ -31,7 +31,7 @@ FLOORS = [
     "visionpipe.features",
     "visionpipe.local",
     "visionpipe.encoding",
-    "visionpipe.linear_svm",
+    "visionpipe.svm",
     "visionpipe.networks",
     "visionpipe.deep",
     "visionpipe.inspection",

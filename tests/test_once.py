@@ -31,6 +31,7 @@ from visionpipe import (
     ColorHistogram,
     DenseSIFT,
     Descriptors,
+    Deskew,
     FeatureStore,
     FisherVector,
     Grayscale,
@@ -172,6 +173,7 @@ def test_steps_are_part_of_the_setting(path, log, monkeypatch):
         (Resize(28),),
         (Resize(26, keep_aspect="crop"),),
         (Grayscale(),),
+        (Deskew(),),
         (Grayscale(), Resize(26)),
         (Resize(26), Grayscale()),
     ]

@@ -22,8 +22,10 @@ from visionpipe.store import FeatureStore
 
 FACES = load_faces()
 ON_REQUEST = [
-    *("autoencoder_svm", "cifar10_fast", "cifarnet", "cnn_features_svm", "fashion_airbench", "fmp"),
-    *("mnist_lenet", "resnet20", "transfer"),
+    *("autoencoder_svm", "caltech16_fisher", "cifar10_airbench"),
+    *("cifar10_fast", "cifar10_kmeans", "cifarnet", "cnn_features_svm"),
+    *("fashion_airbench", "fashion_sift", "fmp", "mnist_sift", "mnist_lenet"),
+    *("resnet20", "transfer"),
 ]
 
 
@@ -57,12 +59,15 @@ def test_every_point_of_a_grid_finds_descriptors(name):
 @pytest.mark.parametrize("name", [*pipelines.all_pipelines(), *ON_REQUEST])
 def test_seeds_decide(name):
     build = pipelines.get(name).build
-    epochs = [name for name in build().get_params() if name.endswith("max_epochs")]
+    sizes = {"max_epochs": 1, "n_words": 20, "n_gaussians": 4, "n_samples": 2000}
+    small = {
+        parameter: size
+        for parameter in build().get_params()
+        for end, size in sizes.items()
+        if parameter.endswith(end)
+    }
     images, target = FACES.images[::4], FACES.target[::4]
-    one, two = (
-        build(random_state=3).set_params(**dict.fromkeys(epochs, 1)).fit(images, target)
-        for _ in range(2)
-    )
+    one, two = (build(random_state=3).set_params(**small).fit(images, target) for _ in range(2))
     score = "predict_proba" if hasattr(one, "predict_proba") else "decision_function"
     assert (getattr(one, score)(images) == getattr(two, score)(images)).all()
 

@@ -14,6 +14,7 @@ from visionpipe import (
     VLAD,
     BagOfVisualWords,
     DenseSIFT,
+    Deskew,
     FisherVector,
     Grayscale,
     PatchKMeans,
@@ -111,6 +112,7 @@ def test_a_search_shows_all_of_it(n_jobs, capsys):
     pipeline = make_pipeline(
         Grayscale(),
         Resize(20),
+        Deskew(),
         DenseSIFT(step=3, bin_sizes=(3,)),
         BagOfVisualWords(3, random_state=0),
         LogisticRegression(),

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 from skimage.color import rgb2gray
 
-from visionpipe import Grayscale, Rescale, Resize, as_images
+from visionpipe import Deskew, Grayscale, Rescale, Resize, as_images
 
 RNG = np.random.default_rng(0)
 
@@ -67,6 +67,15 @@ def test_grayscale_is_that_of_scikit_image():
     np.testing.assert_allclose(grey[0], np.rint(255 * rgb2gray(levels[0])), atol=1)
 
 
+def test_deskew_leaves_images_what_they_are():
+    leaning = np.eye(9, dtype=np.uint8)[:, :, None] * np.array([200, 100, 50], dtype=np.uint8)
+    for images in (leaning, leaning[..., 0], leaning / np.float32(255)):
+        found = Deskew().fit_transform([images])[0]
+        assert found.dtype == images.dtype
+        np.testing.assert_array_equal(found[:, 4], images[range(9), range(9)])
+        assert not np.delete(found, 4, axis=1).any()
+
+
 def test_steps_are_lazy_views(tmp_path):
     images = as_images([tmp_path / "not there.png"] * 5)
     with pytest.raises(ValueError, match="no such file"):
@@ -113,7 +122,8 @@ def test_sides_are_rounded_to_the_nearest_pixel():
 def test_digests_of_what_steps_make_decode_nothing(tmp_path):
     (tmp_path / "a.png").write_text("no image")
     images = as_images([tmp_path / "a.png"])
-    steps = [Resize(4), Resize(5), Resize(4, keep_aspect="crop"), Rescale((4, 5)), Grayscale()]
+    resized = [Resize(4), Resize(5), Resize(4, keep_aspect="crop"), Rescale((4, 5))]
+    steps = [*resized, Grayscale(), Deskew()]
     digests = {bytes(step.transform(images).digests()[0]) for step in steps}
     assert len(digests) == len(steps) and bytes(images.digests()[0]) not in digests
     assert bytes(Resize(4).transform(images).digests()[0]) in digests

@@ -19,6 +19,7 @@ from visionpipe import (
     ColorHistogram,
     DenseSIFT,
     Descriptors,
+    Deskew,
     FisherVector,
     Grayscale,
     Images,
@@ -100,7 +101,7 @@ def test_every_estimator_of_features_declares_kernels():
         if "store" in getattr(getattr(visionpipe, name), "_get_param_names", list)()
     }
     of_networks = {visionpipe.CNNFeatures}  # which goes by digests of weights and code
-    assert taking - of_networks == set(ESTIMATORS) - {Resize, Rescale, Grayscale}
+    assert taking - of_networks == set(ESTIMATORS) - {Resize, Rescale, Grayscale, Deskew}
 
 
 def test_every_kernel_has_a_version():
@@ -173,6 +174,7 @@ CASES = [
     (Resize((24, 36), keep_aspect="pad"), 125.857, 135.76),
     (Rescale((20, 30)), 127.038, 137.241),
     (Grayscale(), 127.171, 134.503),
+    (Deskew(), 125.663, 138.075),
     (BagOfVisualWords(4, random_state=0), 0.356023, 0.433013),
     (
         BagOfVisualWords(4, assignment="soft", n_nearest=3, pyramid=(1, 2), random_state=0),

@@ -32,6 +32,7 @@ from .displays.visual_words import VisualWordsDisplay as VisualWordsDisplay
 from .duplicates import Duplicates as Duplicates
 from .duplicates import find_duplicates as find_duplicates
 from .encoding.bag_of_visual_words import BagOfVisualWords as BagOfVisualWords
+from .encoding.descriptor_grid import DescriptorGrid as DescriptorGrid
 from .encoding.fisher_vector import FisherVector as FisherVector
 from .encoding.patch_k_means import PatchKMeans as PatchKMeans
 from .encoding.vlad import VLAD as VLAD
@@ -43,16 +44,18 @@ from .images import Images as Images
 from .images import as_images as as_images
 from .leaks import LeakError as LeakError
 from .leaks import leak_check as leak_check
-from .linear_svm import WideLinearSVC as WideLinearSVC
 from .local.dense_sift import DenseSIFT as DenseSIFT
 from .local.root_sift import RootSIFT as RootSIFT
 from .local.sift import SIFT as SIFT
 from .persistence import load as load
 from .persistence import save as save
 from .search import ResumableSearch as ResumableSearch
+from .steps import Deskew as Deskew
 from .steps import Grayscale as Grayscale
 from .steps import Rescale as Rescale
 from .steps import Resize as Resize
 from .steps import Unflatten as Unflatten
 from .store import FeatureStore as FeatureStore
 from .store import use_store as use_store
+from .svm.nystroem_map import NystroemMap as NystroemMap
+from .svm.wide_linear_svc import WideLinearSVC as WideLinearSVC

@@ -1,6 +1,7 @@
 """What the image transformers share: devices, batches, shapes and scikit-learn's protocol."""
 
 import warnings
+from numbers import Real
 
 import numpy as np
 import torch
@@ -160,6 +161,14 @@ def check_positive_int(owner, *names):
     for name in names:
         if not _is_positive_int(getattr(owner, name)):
             refuse(owner, name, "a positive int")
+
+
+def check_positive_number(owner, *names):
+    """Raise a ValueError unless each named parameter is a finite number above 0."""
+    for name in names:
+        value = getattr(owner, name)
+        if not isinstance(value, Real) or not 0 < value < np.inf:
+            refuse(owner, name, "a positive number")
 
 
 def check_positive_pair(owner, *names):

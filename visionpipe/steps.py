@@ -18,9 +18,10 @@ from visionpipe.base import (
 )
 from visionpipe.images import Images, as_images
 from visionpipe.kernels.color import rgb_to_grey, to_unit
+from visionpipe.kernels.deskew import deskew
 from visionpipe.kernels.resize import resize
 
-__all__ = ["Grayscale", "Rescale", "Resize", "Unflatten"]
+__all__ = ["Deskew", "Grayscale", "Rescale", "Resize", "Unflatten"]
 
 
 class ImageStep(
@@ -213,6 +214,32 @@ def _grayscale(pixels):
     if pixels.dtype == np.uint8:
         grey = grey.mul(255).round_().to(torch.uint8)
     return grey.numpy()
+
+
+# ---------------------------------------------------------------------------------------- Deskew
+
+
+class Deskew(ImageStep):
+    """Set writing upright: shear each image so that what is bright leans to neither side.
+
+    For bright writing on a dark ground, as in MNIST (LeCun et al. 1998, section III.A).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from visionpipe import Deskew
+    >>> Deskew().fit_transform([np.eye(3)])[0].argmax(axis=1)  # a diagonal becomes a column
+    array([1, 1, 1])
+    """
+
+    _kernels = ("color", "deskew")
+
+    def _step(self):
+        return partial(_deskew)
+
+
+def _deskew(pixels):
+    return deskew(to_batch(pixels)).permute(0, 2, 3, 1).numpy()  # (b, h, w, c)
 
 
 # ------------------------------------------------------------------------------------- Unflatten

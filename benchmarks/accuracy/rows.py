@@ -46,32 +46,25 @@ class Row:
 
 
 ROWS = {
-    "mnist_hog": Row("MNIST, handcrafted", "mnist", "mnist_hog", goal=99.3, stretch=99.44),
-    "fashion_hog": Row(
-        "Fashion-MNIST, handcrafted", "fashion-mnist", "fashion_hog", goal=92.6, stretch=93.5
+    "mnist_sift": Row(
+        "MNIST, handcrafted", "mnist", "mnist_sift", goal=99.3, stretch=99.44,
+        remark="Of another recipe, HOG and 8,000 landmarks, the test images had been looked at "
+        "before: 99.11 %.",
     ),
-    "cifar10_descriptors": Row(
-        "CIFAR-10, local descriptors", "cifar-10", "cifar10_descriptors", goal=72, stretch=76
+    "fashion_sift": Row(
+        "Fashion-MNIST, handcrafted", "fashion-mnist", "fashion_sift", goal=92.6, stretch=93.5
     ),
     "cifar10_kmeans_1600": Row(
-        "CIFAR-10, 1,600 k-means words of patches", "cifar-10", "cifar10_kmeans",
+        "CIFAR-10, k-means words of patches", "cifar-10", "cifar10_kmeans",
         {"patches__n_words": 1600}, goal=77.9,
     ),
     "cifar10_kmeans_4000": Row(
-        "CIFAR-10, 4,000 k-means words of patches", "cifar-10", "cifar10_kmeans",
+        "CIFAR-10, k-means words of patches", "cifar-10", "cifar10_kmeans",
         {"patches__n_words": 4000}, goal=79.6,
     ),
-    "cifar10_patches_2048": Row(
-        "CIFAR-10, 2,048 patches", "cifar-10", "cifar10_patches",
-        {"patches__n_words": 2048}, goal=82.3,
-    ),
-    "cifar10_patches_16384": Row(
-        "CIFAR-10, 16,384 patches", "cifar-10", "cifar10_patches",
-        {"patches__n_words": 16384}, goal=85.6, needs_gpu=True,
-    ),
     "caltech16": Row(
-        "16 classes of Caltech-101, 30 images a class", "caltech-16", "caltech16_fisher",
-        goal=92, stretch=95, draws=5, per_class=30,
+        "16 classes of Caltech-101, 30 training images each, 5 draws", "caltech-16",
+        "caltech16_fisher", goal=92, stretch=95, draws=5, per_class=30,
     ),
     "mnist_lenet": Row("MNIST, LeNet-5", "mnist", "mnist_lenet", goal=99.2),
     "mnist_fmp": Row(
@@ -83,11 +76,13 @@ ROWS = {
         goal=94, stretch=95.4,
         remark="Some of its settings come from trials that had looked at some of the test images.",
     ),
-    "cifar10_cifarnet": Row("CIFAR-10, TensorFlow's tutorial", "cifar-10", "cifarnet", goal=86),
-    "cifar10_airbench": Row("CIFAR-10, airbench on a CPU", "cifar-10", "cifar10_airbench", goal=91),
-    "cifar10_96": Row(
-        "CIFAR-10, airbench on a GPU", "cifar-10", "cifar10_fast", goal=96, needs_gpu=True
+    "cifar10_cifarnet": Row(
+        "CIFAR-10, the network of TensorFlow's tutorial", "cifar-10", "cifarnet", goal=86
     ),
+    "cifar10_airbench": Row(
+        "CIFAR-10, a narrow airbench", "cifar-10", "cifar10_airbench", goal=91
+    ),
+    "cifar10_fast": Row("CIFAR-10, airbench", "cifar-10", "cifar10_fast", goal=96, needs_gpu=True),
 }  # fmt: skip
 
 

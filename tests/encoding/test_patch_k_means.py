@@ -19,7 +19,12 @@ from sklearn.utils.estimator_checks import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from visionpipe import Images, PatchKMeans, as_images
-from visionpipe.kernels.patches import extract_patches, normalize_contrast, patch_k_means
+from visionpipe.kernels.patches import (
+    extract_patches,
+    mirror_patches,
+    normalize_contrast,
+    patch_k_means,
+)
 
 ASSIGNMENTS = ["triangle", "soft_threshold", "nearest"]
 DICTIONARIES = ["kmeans", "patches"]
@@ -180,6 +185,36 @@ def test_the_kernel_is_given_the_parameters():
     assert (nearest.transform(X).sum(axis=1) == 3 * 10 * 11).all()  # 3 of 12 at every position
 
 
+@pytest.mark.parametrize("assignment", ASSIGNMENTS)
+@pytest.mark.parametrize("dictionary", DICTIONARIES)
+def test_mirror_images_have_the_same_vectors(dictionary, assignment):
+    X = pictures()
+    params = {"dictionary": dictionary, "assignment": assignment, "standardize": False}
+    model = small(**params, mirror=True, n_samples=200).fit(X)
+    vectors = model.transform(X)
+    assert vectors.shape == (10, 12 if assignment == "triangle" else 24)
+    np.testing.assert_allclose(model.transform(X[:, :, ::-1]), vectors, rtol=1e-3, atol=1e-3)
+    words = torch.from_numpy(model.words_)
+    assert words.shape == (6, 75) and torch.equal(mirror_patches(words[:3], 5), words[3:])
+    # as if both images had been given: the same words, and twice as many of the same sums
+    plain = clone(model).set_params(mirror=False).fit(X)
+    plain.mean_, plain.whitening_, plain.words_ = model.mean_, model.whitening_, model.words_
+    both = (plain.transform(X) + plain.transform(X[:, :, ::-1])).reshape(10, 2, 2, -1, 2, 3)
+    np.testing.assert_allclose(
+        vectors.reshape(10, 2, 2, -1, 3).sum(2), both[..., 0, :].sum(2), rtol=1e-3, atol=1e-3
+    )
+
+
+def test_patches_that_keep_their_contrast():
+    X = pictures()
+    model = small(contrast_eps=None, standardize=False).fit(X)
+    batch = torch.from_numpy(X).permute(0, 3, 1, 2)
+    np.testing.assert_allclose(model.mean_, extract_patches(batch, 5).mean(0), atol=1e-5)
+    learned = (torch.from_numpy(a) for a in (model.mean_, model.whitening_, model.words_))
+    expected = patch_k_means(batch, *learned, patch_size=5, contrast_eps=None)
+    np.testing.assert_allclose(model.transform(X), expected, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("dictionary", DICTIONARIES)
 def test_seeds_decide(dictionary):
     X = pictures()
@@ -323,6 +358,8 @@ def test_learned_arrays_may_be_read_only():
         ({"contrast_eps": 0}, "contrast_eps must be a positive number"),
         ({"zca_eps": float("nan")}, "zca_eps must be a positive number"),
         ({"grid": 2}, "grid must be a pair"),
+        ({"mirror": "yes"}, "mirror must be one of False, True"),
+        ({"mirror": True, "n_words": 7}, "n_words must be an even number of words, since mirror"),
         ({"standardize": "no"}, "standardize must be one of False, True"),
         ({"device": "gpu"}, "device='gpu' is unknown"),
         ({"random_state": "seed"}, "seed"),

@@ -10,6 +10,7 @@ from visionpipe.kernels import patches as module
 from visionpipe.kernels.bag_of_visual_words import triangle_codes
 from visionpipe.kernels.patches import (
     extract_patches,
+    mirror_patches,
     n_positions,
     nearest,
     normalize_contrast,
@@ -119,6 +120,53 @@ def test_sums_are_those_of_the_textbook(
     ]
     assert got.dtype == torch.float32
     np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("assignment", ["triangle", "soft_threshold", "nearest"])
+@pytest.mark.parametrize("width", [11, 12])  # 8 columns of patches, of two halves; 9
+def test_mirror_adds_the_sums_of_the_mirror_image(width, assignment):
+    images, k = images_of(w=width), 10
+    mean, whitening, words = learned(48, k // 2, unit_norm=assignment != "triangle")
+    # of a mirror image, what is learned of patches and of their mirror images has other places
+    turned = mirror_patches(torch.arange(48)[None], 4)[0].numpy()
+    mean, whitening = mean + mean[turned], whitening + whitening[turned][:, turned]
+    words = np.concatenate([words, words[:, turned]])
+    options = {"assignment": assignment, "grid": (2, 2)}
+    got = patch_k_means(
+        torch.from_numpy(images), *tensors([mean, whitening, words]), patch_size=4, mirror=True,
+        nearest_fraction=0.35, threshold=0.3, **options,
+    )  # fmt: skip
+
+    def sums(image):
+        of_cells = textbook(
+            image, mean, whitening, words, 4, 1, threshold=0.3, fraction=0.35, **options
+        )
+        return of_cells.reshape(2, 2, -1, 2, k // 2)[:, :, :, 0]
+
+    both = np.stack([sums(image) + sums(image[:, :, ::-1]) for image in images])
+    if width == 11:
+        np.testing.assert_allclose(got, both.reshape(len(got), -1), rtol=1e-4, atol=1e-4)
+    else:  # a column on the border, which only the textbook counts to the left
+        got = got.view(both.shape)
+        np.testing.assert_allclose(got.sum(2), both.sum(2), rtol=1e-4, atol=1e-3)
+        assert not np.allclose(got, both, rtol=1e-3, atol=1e-3)
+    turned_over = patch_k_means(
+        torch.from_numpy(images[..., ::-1].copy()), *tensors([mean, whitening, words]),
+        patch_size=4, mirror=True, nearest_fraction=0.35, threshold=0.3, **options,
+    )  # fmt: skip
+    np.testing.assert_allclose(turned_over, got.reshape(len(got), -1), rtol=1e-4, atol=1e-3)
+
+
+def test_patches_may_keep_their_contrast():
+    images, (mean, whitening, words) = images_of(), learned(48, 7)
+    got = patch_k_means(
+        torch.from_numpy(images), *tensors([mean, whitening, words]), patch_size=4,
+        contrast_eps=None, grid=(1, 1),
+    )  # fmt: skip
+    for image, vector in zip(images / 255, got, strict=True):
+        whitened = (patches_of(image, 4, 1).reshape(-1, 48) - mean) @ whitening
+        codes = [code_of(x, words, "triangle", None, None) for x in whitened]
+        np.testing.assert_allclose(vector, np.sum(codes, axis=0), rtol=1e-4, atol=1e-4)
 
 
 def test_uint8_is_the_same_picture_as_float32():

@@ -13,6 +13,7 @@ from visionpipe.base import (
     ImageTransformer,
     check_choice,
     check_positive_int,
+    check_positive_number,
     check_positive_pair,
     check_sizes,
     identity,
@@ -25,6 +26,7 @@ from visionpipe.encoding.words import draw_words, learn_words
 from visionpipe.images import as_images
 from visionpipe.kernels.color import rgb_to_grey
 from visionpipe.kernels.patches import (
+    mirror_patches,
     n_positions,
     normalize_contrast,
     patch_k_means,
@@ -71,13 +73,19 @@ class PatchKMeans(ImageTransformer):
         Of ``"soft_threshold"``.
     nearest_fraction : float, default=0.4
         Of ``"nearest"``, of all words and their negatives.
-    contrast_eps : float, default=10
+    contrast_eps : float or None, default=10
         Joins the variance of a patch under the root by which it is divided, for pixels in 0..255
-        (floating-point images are brought to that scale).
+        (floating-point images are brought to that scale). With None, patches keep their mean and
+        contrast.
     zca_eps : float, default=0.1
         Joins the variances of the patches in the whitening, after their contrast is normalised.
     grid : (int, int), default=(2, 2)
         Rows and columns of cells; (2, 2) are quadrants.
+    mirror : bool, default=False
+        Let half of the words be mirror images of the other half, and add to the sums of an image
+        those of its mirror image, which costs nothing: they are the same numbers in another order.
+        Vectors are half as long, and equal for an image and its mirror image. A linear classifier
+        learns from them what it would learn from all training images and their mirror images.
     n_samples : int, default=100000
         Patches drawn from the images in `fit`, to learn the whitening and the dictionary from; all
         of them if there are fewer.
@@ -163,6 +171,7 @@ class PatchKMeans(ImageTransformer):
         contrast_eps=10,
         zca_eps=0.1,
         grid=(2, 2),
+        mirror=False,
         n_samples=100_000,
         standardize=True,
         random_state=None,
@@ -180,6 +189,7 @@ class PatchKMeans(ImageTransformer):
         self.contrast_eps = contrast_eps
         self.zca_eps = zca_eps
         self.grid = grid
+        self.mirror = mirror
         self.n_samples = n_samples
         self.standardize = standardize
         self.random_state = random_state
@@ -244,13 +254,15 @@ class PatchKMeans(ImageTransformer):
             color_space=("rgb", "grey"),
             dictionary=("kmeans", "patches"),
             assignment=("triangle", "soft_threshold", "nearest"),
+            mirror=(False, True),
             standardize=(False, True),
         )
         check_positive_pair(self, "grid")
-        for name in ("contrast_eps", "zca_eps"):
-            value = getattr(self, name)
-            if not isinstance(value, Real) or not 0 < value < np.inf:
-                refuse(self, name, "a positive number")
+        check_positive_number(self, "zca_eps")
+        if self.contrast_eps is not None:
+            check_positive_number(self, "contrast_eps")
+        if self.mirror and self.n_words % 2:
+            refuse(self, "n_words", "an even number of words, since mirror=True")
         if not isinstance(self.threshold, Real) or not 0 <= self.threshold < np.inf:
             refuse(self, "threshold", "a number of at least 0")
         if not isinstance(self.nearest_fraction, Real) or not 0 < self.nearest_fraction <= 1:
@@ -264,6 +276,7 @@ class PatchKMeans(ImageTransformer):
             self.image_shape_in_ = images.first_shape()  # (h, w, c)
             learn_once(self, images, lambda: self._learn_words(images))
             n_codes = self.n_words * (1 if self.assignment == "triangle" else 2)
+            n_codes //= 1 + self.mirror
             self._n_features_out = n_codes * self.grid[0] * self.grid[1]
             if needs_sums:
                 with self._stage("sums"):
@@ -277,16 +290,19 @@ class PatchKMeans(ImageTransformer):
         device, rng = resolve_device(self.device), check_random_state(self.random_state)
         with self._stage("sample"):
             sample = self._sample_patches(images, rng)  # (m, d)
+            if self.mirror:
+                sample = torch.cat((sample, mirror_patches(sample, self.patch_size)))
             mean, whitening = zca_whitening(sample, self.zca_eps)
             whitened = (sample.sub_(mean) @ whitening).numpy()
-        owner = type(self).__name__
+        owner, n_words = type(self).__name__, self.n_words // (1 + self.mirror)
         with self._stage("words"):
             if self.dictionary == "patches":
-                words = draw_words(whitened, self.n_words, random_state=rng, owner=owner)
+                words = draw_words(whitened, n_words, random_state=rng, owner=owner)
             else:
-                words = learn_words(
-                    whitened, self.n_words, random_state=rng, device=device, owner=owner
-                )
+                words = learn_words(whitened, n_words, random_state=rng, device=device, owner=owner)
+            if self.mirror:
+                mirrored = mirror_patches(torch.from_numpy(words), self.patch_size)
+                words = np.concatenate((words, mirrored.numpy()))
         if self.dictionary == "patches" or self.assignment != "triangle":
             norms = np.linalg.norm(words, axis=1, keepdims=True)
             words = words / np.maximum(norms, np.finfo(np.float32).tiny)
@@ -313,8 +329,14 @@ class PatchKMeans(ImageTransformer):
             batch = self._channels(to_batch(pixels))
             images_here = torch.from_numpy(place[image_of[here]])
             patches = patches_at(batch, images_here, position_of[here], self.patch_size, self.step)
-            sample[here] = normalize_contrast(patches, self.contrast_eps / 255**2)
+            if self.contrast_eps is not None:
+                normalize_contrast(patches, self._contrast_eps())
+            sample[here] = patches
         return sample
+
+    def _contrast_eps(self):
+        """`contrast_eps` for pixels in 0..1."""
+        return None if self.contrast_eps is None else self.contrast_eps / 255**2
 
     def _channels(self, batch):
         """What patches are taken of, (b, 3, h, w) or (b, 1, h, w)."""
@@ -354,11 +376,12 @@ class PatchKMeans(ImageTransformer):
             *(torch.tensor(array, device=batch.device) for array in learned),
             patch_size=self.patch_size,
             step=self.step,
-            contrast_eps=self.contrast_eps / 255**2,
+            contrast_eps=self._contrast_eps(),
             assignment=self.assignment,
             threshold=self.threshold,
             nearest_fraction=self.nearest_fraction,
             grid=tuple(self.grid),
+            mirror=self.mirror,
         )
 
     def __sklearn_tags__(self):

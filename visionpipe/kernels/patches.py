@@ -28,6 +28,7 @@ def patch_k_means(
     threshold=0.25,
     nearest_fraction=0.4,
     grid=(2, 2),
+    mirror=False,
 ):
     """Sum of the codes of an image's patches, over the cells of a grid.
 
@@ -47,8 +48,8 @@ def patch_k_means(
         Height and width of a patch in pixels.
     step : int
         Pixels from a patch to the next one.
-    contrast_eps : float
-        As in `normalize_contrast`.
+    contrast_eps : float or None
+        As in `normalize_contrast`; with None patches keep their mean and contrast.
     assignment : {"triangle", "soft_threshold", "nearest"}
         The function that makes codes of patches.
     threshold : float
@@ -57,11 +58,16 @@ def patch_k_means(
         Of `nearest`.
     grid : (int, int)
         Rows and columns of cells. Rows of positions are split at i * n / rows, rounded half up.
+    mirror : bool
+        Whether the second half of the words are the first half's mirror images, and the sums of the
+        image's mirror image are added, so that both give the same vector. Columns of positions on
+        the border of two cells then belong to each by half.
 
     Returns
     -------
     torch.Tensor of shape (b, f), float32
-        For each cell (rows, then columns) k codes, 2 * k if `assignment` is not ``"triangle"``.
+        For each cell (rows, then columns) k codes, 2 * k if `assignment` is not ``"triangle"``; if
+        `mirror`, half as many, those of the first half of the words.
 
     Raises
     ------
@@ -88,7 +94,7 @@ def patch_k_means(
     options = {"soft_threshold": (threshold,), "nearest": (nearest_fraction,)}.get(assignment, ())
     rows, columns = n_positions(batch.shape[2:], patch_size, step)
     n_codes = n_sides * len(words)
-    members = _cell_members(rows, columns, tuple(grid), batch.device)  # (cells, rows * columns)
+    members = _cell_members(rows, columns, tuple(grid), mirror, batch.device)  # (cells, positions)
     sums = words.new_zeros(len(batch), len(members), n_codes)
     n_values = max(n_codes, words.shape[1])  # of a position, as a patch or as codes
     n_images, n_rows = _chunk_size(rows, columns, n_values, batch.device)
@@ -96,11 +102,39 @@ def patch_k_means(
         for top in range(0, rows, n_rows):
             bottom = min(top + n_rows, rows)
             strip = images[:, :, top * step : (bottom - 1) * step + patch_size]
-            patches = normalize_contrast(extract_patches(strip, patch_size, step), contrast_eps)
+            patches = extract_patches(strip, patch_size, step)
+            if contrast_eps is not None:
+                normalize_contrast(patches, contrast_eps)
             codes = encode(patches.sub_(mean) @ whitening, words, *options)
             codes = codes.view(len(images), -1, n_codes)  # (n, positions of the strip, n_codes)
             part += members[:, top * columns : bottom * columns] @ codes
-    return sums.flatten(1)  # (b, cells * n_codes)
+    if not mirror:
+        return sums.flatten(1)  # (b, cells * n_codes)
+    halves = sums.view(len(batch), *grid, n_sides, 2, len(words) // 2)
+    # in the mirror image a word is its own mirror image, in the cell on the other side
+    return (halves[..., 0, :] + halves[..., 1, :].flip(2)).flatten(1)
+
+
+def mirror_patches(patches, patch_size):
+    """Mirror images of patches, left for right.
+
+    Parameters
+    ----------
+    patches : torch.Tensor of shape (m, c * patch_size * patch_size)
+    patch_size : int
+
+    Returns
+    -------
+    torch.Tensor of shape (m, c * patch_size * patch_size)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from visionpipe.kernels.patches import mirror_patches
+    >>> mirror_patches(torch.tensor([[1, 2, 3, 4]]), 2)
+    tensor([[2, 1, 4, 3]])
+    """
+    return patches.view(-1, patch_size).flip(1).view(patches.shape)
 
 
 def n_positions(size, patch_size, step):
@@ -368,10 +402,13 @@ def _chunk_size(rows, columns, n_values, device):
 
 
 @lru_cache(maxsize=32)
-def _cell_members(rows, columns, grid, device):
+def _cell_members(rows, columns, grid, mirror, device):
     """1 where a position belongs to a cell: (cells, rows * columns) float32."""
     of_rows = _parts(rows, grid[0], device)[:, None, :, None]
-    of_columns = _parts(columns, grid[1], device)[None, :, None, :]
+    of_columns = _parts(columns, grid[1], device)
+    if mirror:
+        of_columns = (of_columns + of_columns.flip(0, 1)) / 2
+    of_columns = of_columns[None, :, None, :]
     return (of_rows * of_columns).reshape(math.prod(grid), rows * columns)
 
 
