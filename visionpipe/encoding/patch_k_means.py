@@ -300,12 +300,12 @@ class PatchKMeans(ImageTransformer):
                 words = draw_words(whitened, n_words, random_state=rng, owner=owner)
             else:
                 words = learn_words(whitened, n_words, random_state=rng, device=device, owner=owner)
-            if self.mirror:
-                mirrored = mirror_patches(torch.from_numpy(words), self.patch_size)
-                words = np.concatenate((words, mirrored.numpy()))
         if self.dictionary == "patches" or self.assignment != "triangle":
             norms = np.linalg.norm(words, axis=1, keepdims=True)
             words = words / np.maximum(norms, np.finfo(np.float32).tiny)
+        if self.mirror:
+            mirrored = mirror_patches(torch.from_numpy(words), self.patch_size)
+            words = np.concatenate((words, mirrored.numpy()))
         self.mean_, self.whitening_, self.words_ = mean.numpy(), whitening.numpy(), words
 
     def _sample_patches(self, images, rng):
