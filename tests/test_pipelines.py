@@ -22,7 +22,7 @@ from visionpipe.store import FeatureStore
 
 FACES = load_faces()
 ON_REQUEST = [
-    *("autoencoder_svm", "caltech16_fisher", "cifar10_airbench"),
+    *("autoencoder_svm", "caltech16_fisher", "cifar10_airbench", "cifar10_descriptors"),
     *("cifar10_fast", "cifar10_kmeans", "cifarnet", "cnn_features_svm"),
     *("fashion_airbench", "fashion_sift", "fmp", "mnist_sift", "mnist_lenet"),
     *("resnet20", "transfer"),

@@ -54,6 +54,9 @@ ROWS = {
     "fashion_sift": Row(
         "Fashion-MNIST, handcrafted", "fashion-mnist", "fashion_sift", goal=92.6, stretch=93.5
     ),
+    "cifar10_descriptors": Row(
+        "CIFAR-10, handcrafted descriptors", "cifar-10", "cifar10_descriptors", goal=72, stretch=76
+    ),
     "cifar10_kmeans_1600": Row(
         "CIFAR-10, k-means words of patches", "cifar-10", "cifar10_kmeans",
         {"patches__n_words": 1600}, goal=77.9,
