@@ -32,7 +32,7 @@ class NystroemMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     cost that grows with the number of vectors, not with its square.
 
     The map is that of `sklearn.kernel_approximation.Nystroem` turned to other axes, which changes
-    no product. The factor takes a hundredth of the operations of the singular values there,
+    no product. The factor takes far fewer operations than the singular values there,
     and vectors are mapped a few at a time in the memory of the result.
 
     Parameters
