@@ -11,10 +11,9 @@ import statistics
 from datetime import date
 from pathlib import Path
 
-import numpy as np
-
 import pipelines
 from benchmarks.side_by_side import RESULTS
+from benchmarks.splits import split_classes
 from visionpipe import BagOfVisualWords, load_images
 from visionpipe.comparison import Comparison
 from visionpipe.environment import hardware, versions
@@ -45,7 +44,8 @@ def main(argv=None):
         chosen = candidates(seed)
         if options.only:
             chosen = {name: chosen[name] for name in options.only.split(";")}
-        for row in Comparison(data.images, y, [split(data.target, seed)]).run(chosen):
+        split = split_classes(data.target, N_PER_CLASS, N_PER_CLASS, seed=seed)
+        for row in Comparison(data.images, y, [split]).run(chosen):
             if row.error:
                 raise RuntimeError(f"{row.pipeline}: {row.error}")
             runs.setdefault(row.pipeline, []).append(row)
@@ -70,17 +70,6 @@ def candidates(seed):
         pipeline = pipelines.get("dense_bovw_svm").build(random_state=seed)
         found[f"dense, {name}"] = pipeline.set_params(words=bag, chi2="passthrough")
     return found
-
-
-def split(target, seed):
-    """Indices of 30 training and 30 test images of each class."""
-    rng = np.random.default_rng(seed)
-    train, test = [], []
-    for label in np.unique(target):
-        order = rng.permutation(np.flatnonzero(target == label))
-        train.extend(order[:N_PER_CLASS])
-        test.extend(order[N_PER_CLASS : 2 * N_PER_CLASS])
-    return np.array(train), np.array(test)
 
 
 def summary(name, runs):

@@ -16,7 +16,6 @@ import argparse
 import itertools
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from PIL import Image
 
 from benchmarks.side_by_side import keep, race, show
 from visionpipe import HOG, Resize, as_images, load_images
+from visionpipe.environment import peak_memory
 from visionpipe.threads import n_threads
 
 SIDE = 64
@@ -98,10 +98,10 @@ def peak_in_new_process(folder):
 
 def peak(folder):
     """Megabytes that this process had at most while it computed HOG of all files in a folder."""
-    before = most_megabytes()
+    before = round(peak_memory() / MEGABYTE)
     images = load_images(folder).images
     vectors = hog_of(images)
-    after = most_megabytes()
+    after = round(peak_memory() / MEGABYTE)
     return {
         "files": len(images),
         "imports_mb": before,
@@ -109,12 +109,6 @@ def peak(folder):
         "vectors_mb": round(vectors.nbytes / MEGABYTE),
         "over_vectors_mb": round(after - vectors.nbytes / MEGABYTE),
     }
-
-
-def most_megabytes():
-    """Peak of resident memory; Linux's ru_maxrss would count what the parent process had."""
-    status = Path("/proc/self/status").read_text()
-    return round(int(re.search(r"VmHWM:\s*(\d+) kB", status)[1]) / 1024)
 
 
 def show_peak(memory):

@@ -171,6 +171,14 @@ def check_positive_number(owner, *names):
             refuse(owner, name, "a positive number")
 
 
+def check_nonnegative_number(owner, *names):
+    """Raise a ValueError unless each named parameter is a finite number of at least 0."""
+    for name in names:
+        value = getattr(owner, name)
+        if not isinstance(value, Real) or not 0 <= value < np.inf:
+            refuse(owner, name, "a number of at least 0")
+
+
 def check_positive_pair(owner, *names):
     """Raise a ValueError unless each named parameter is two ints of at least 1."""
     for name in names:

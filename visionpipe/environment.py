@@ -2,10 +2,11 @@
 
 import os
 import platform
+import re
 from importlib import import_module
 from pathlib import Path
 
-__all__ = ["hardware", "versions"]
+__all__ = ["hardware", "peak_memory", "versions"]
 
 _PACKAGES = {
     "visionpipe": "visionpipe",
@@ -43,6 +44,25 @@ def hardware():
 
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     return f"{_processor()}, {os.cpu_count()} cores{gpu}"
+
+
+def peak_memory():
+    """Return the most resident memory that this process has had.
+
+    Linux counts for it, and lets the count be reset. Elsewhere `resource` tells it, which on Linux
+    would count the program that started this one where that was larger.
+
+    Returns
+    -------
+    int
+        In bytes.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]) * 1024
+    import resource  # which Windows lacks
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # in bytes on macOS
 
 
 def _processor():

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.splits import split_classes
 from visionpipe import Images, fetch_cifar10, fetch_fashion_mnist, fetch_mnist, load_images
 from visionpipe.datasets.on_disk import resolve_data_home
 
@@ -50,11 +51,7 @@ class Data:
         """
         if self.is_training is not None:
             return np.flatnonzero(self.is_training), np.flatnonzero(~self.is_training)
-        rng = np.random.default_rng(seed)
-        drawn = [rng.permutation(np.flatnonzero(self.target == k)) for k in np.unique(self.target)]
-        train = np.concatenate([order[: self.per_class] for order in drawn])
-        test = np.concatenate([order[self.per_class :] for order in drawn])
-        return train, test
+        return split_classes(self.target, self.per_class, seed=seed)
 
 
 def read(row, data_home):

@@ -1,13 +1,10 @@
 """A row from the files to its kept result, in stages that an interruption does not lose."""
 
 import hashlib
-import re
-import resource
 import shlex
 import statistics
 import time
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -18,7 +15,7 @@ from benchmarks.accuracy.reading import read
 from benchmarks.accuracy.results import CannotRun, check_same, keep
 from benchmarks.accuracy.rows import ROWS, build, recipe
 from visionpipe import CNNClassifier
-from visionpipe.environment import hardware, versions
+from visionpipe.environment import hardware, peak_memory, versions
 from visionpipe.threads import n_threads
 
 __all__ = ["run"]
@@ -114,7 +111,7 @@ def _run_draw(row, data, seed, progress):
         X = _fit(step, X, data.target[train], is_last=step is steps[-1])
         seconds = time.perf_counter() - start
         fitted.append(step)
-        seconds = progress.end_stage(f"fit {name}", seconds, step, X, _peak_memory_mb())
+        seconds = progress.end_stage(f"fit {name}", seconds, step, X, peak_memory() // 10**6)
         _print_stage(f"fit {name}", seconds)
     start = time.perf_counter()
     predicted = Pipeline([*zip(names, fitted, strict=True)]).predict(data.images[test])
@@ -127,7 +124,7 @@ def _run_draw(row, data, seed, progress):
     }
     if hasattr(fitted[-1], "module_"):
         result["n_parameters"] = sum(p.numel() for p in fitted[-1].module_.parameters())
-    progress.end_draw(result, _peak_memory_mb())
+    progress.end_draw(result, peak_memory() // 10**6)
 
 
 def _fit(step, X, y, is_last):
@@ -136,18 +133,6 @@ def _fit(step, X, y, is_last):
         step.fit(X, y)
         return None
     return step.fit_transform(X, y)
-
-
-def _peak_memory_mb():
-    """The most memory that this process has had.
-
-    `resource` would count the program that started this one where that was larger, but is all there
-    is outside Linux.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        return int(re.search(r"VmHWM:\s*(\d+) kB", status.read_text())[1]) * 1024 // 10**6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 10**6  # bytes on macOS
 
 
 def _print_stage(name, seconds):

@@ -3,7 +3,6 @@
 import ctypes
 import gc
 import io
-import re
 import statistics
 import time
 from contextlib import contextmanager, suppress
@@ -14,11 +13,12 @@ import numpy as np
 from sklearn.utils import _safe_indexing
 
 from visionpipe.comparison.outcome import Cost
+from visionpipe.environment import peak_memory
 
 __all__ = ["MemoryGrowth", "cost_of", "memory_growth"]
 
 ONE_BY_ONE, AT_ONCE = 20, 256
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+CLEAR = Path("/proc/self/clear_refs")  # Linux: where the count of `peak_memory` is reset
 
 
 def cost_of(model, X, peak_bytes):
@@ -92,7 +92,7 @@ def memory_growth(wanted=True):
     before = _lowered() if wanted else None
     yield growth
     if before is not None:
-        growth.peak_bytes = max(0, _highest() - before)
+        growth.peak_bytes = max(0, peak_memory() - before)
 
 
 def _lowered():
@@ -102,9 +102,4 @@ def _lowered():
         ctypes.CDLL(None).malloc_trim(0)
     with suppress(OSError):
         CLEAR.write_text("5")
-        return _highest()
-
-
-def _highest():
-    """The most resident memory that this process has had since it was reset, in bytes."""
-    return int(re.search(r"VmHWM:\s*(\d+) kB", STATUS.read_text())[1]) * 1024
+        return peak_memory()

@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from visionpipe.base import (
     ImageTransformer,
     check_choice,
+    check_nonnegative_number,
     check_positive_int,
     check_positive_number,
     check_positive_pair,
@@ -127,9 +128,8 @@ class PatchKMeans(ImageTransformer):
     larger the images are.
     ``dictionary="patches"`` with ``"soft_threshold"`` is the encoder of Coates and Ng on random
     patches, the threshold that of their experiments on CIFAR-10. ``"nearest"`` is the code of
-    Thiry et al. after this class's preprocessing and with its sums: their patches keep their
-    contrast and norm, are whitened with 0.001 in place of `zca_eps`, and their codes are averaged
-    over overlapping windows.
+    Thiry et al., whose patches keep their contrast and norm and are whitened with 0.001 (here:
+    ``contrast_eps=None, zca_eps=1e-3``), and whose codes are averaged over overlapping windows.
 
     References
     ----------
@@ -263,8 +263,7 @@ class PatchKMeans(ImageTransformer):
             check_positive_number(self, "contrast_eps")
         if self.mirror and self.n_words % 2:
             refuse(self, "n_words", "an even number of words, since mirror=True")
-        if not isinstance(self.threshold, Real) or not 0 <= self.threshold < np.inf:
-            refuse(self, "threshold", "a number of at least 0")
+        check_nonnegative_number(self, "threshold")
         if not isinstance(self.nearest_fraction, Real) or not 0 < self.nearest_fraction <= 1:
             refuse(self, "nearest_fraction", "a number above 0 and at most 1")
 
@@ -329,9 +328,7 @@ class PatchKMeans(ImageTransformer):
             batch = self._channels(to_batch(pixels))
             images_here = torch.from_numpy(place[image_of[here]])
             patches = patches_at(batch, images_here, position_of[here], self.patch_size, self.step)
-            if self.contrast_eps is not None:
-                normalize_contrast(patches, self._contrast_eps())
-            sample[here] = patches
+            sample[here] = normalize_contrast(patches, self._contrast_eps())
         return sample
 
     def _contrast_eps(self):

@@ -49,7 +49,7 @@ def patch_k_means(
     step : int
         Pixels from a patch to the next one.
     contrast_eps : float or None
-        As in `normalize_contrast`; with None patches keep their mean and contrast.
+        As in `normalize_contrast`.
     assignment : {"triangle", "soft_threshold", "nearest"}
         The function that makes codes of patches.
     threshold : float
@@ -102,9 +102,7 @@ def patch_k_means(
         for top in range(0, rows, n_rows):
             bottom = min(top + n_rows, rows)
             strip = images[:, :, top * step : (bottom - 1) * step + patch_size]
-            patches = extract_patches(strip, patch_size, step)
-            if contrast_eps is not None:
-                normalize_contrast(patches, contrast_eps)
+            patches = normalize_contrast(extract_patches(strip, patch_size, step), contrast_eps)
             codes = encode(patches.sub_(mean) @ whitening, words, *options)
             codes = codes.view(len(images), -1, n_codes)  # (n, positions of the strip, n_codes)
             part += members[:, top * columns : bottom * columns] @ codes
@@ -245,9 +243,10 @@ def normalize_contrast(patches, eps):
     ----------
     patches : torch.Tensor of shape (m, d), float32
         Overwritten.
-    eps : float
+    eps : float or None
         Joins the variance (of d - 1 degrees of freedom) under the root, and is in units of its
-        square: the 10 of Coates, Lee and Ng on pixels 0..255 is 10 / 255^2 on pixels 0..1.
+        square: the 10 of Coates, Lee and Ng on pixels 0..255 is 10 / 255^2 on pixels 0..1. None
+        leaves all rows as they are.
 
     Returns
     -------
@@ -262,6 +261,8 @@ def normalize_contrast(patches, eps):
     tensor([[-0.9950,  0.0000,  0.9950],
             [ 0.0000,  0.0000,  0.0000]])
     """
+    if eps is None:
+        return patches
     patches.sub_(patches.mean(1, keepdim=True))
     # several times faster than torch.var, which has to guard against large means
     variance = patches.square().sum(1, keepdim=True).div_(max(patches.shape[1] - 1, 1))

@@ -1,7 +1,6 @@
 """Vectors whose products are about the values of a kernel, for linear machines."""
 
 import warnings
-from numbers import Real
 
 import numpy as np
 import torch
@@ -11,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from visionpipe.base import (
     check_choice,
+    check_nonnegative_number,
     check_positive_int,
     check_positive_number,
-    refuse,
     resolve_device,
 )
 
@@ -32,8 +31,8 @@ class NystroemMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     cost that grows with the number of vectors, not with its square.
 
     The map is that of `sklearn.kernel_approximation.Nystroem` turned to other axes, which changes
-    no product. The factor takes far fewer operations than the singular values there,
-    and vectors are mapped a few at a time in the memory of the result.
+    no product. The factor takes far fewer operations than the singular values there, and vectors
+    are mapped a few at a time in the memory of the result.
 
     Parameters
     ----------
@@ -121,7 +120,7 @@ class NystroemMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.components_ = X[self.component_indices_]
         self._n_features_out = len(self.components_)
         landmarks = torch.from_numpy(self.components_).to(resolve_device(self.device))
-        products = self._kernel(landmarks, landmarks).double()
+        products = self._kernel_of(landmarks)(landmarks).double()
         products.diagonal().add_(JITTER * products.diagonal().mean())
         self.factor_ = _cholesky(products).to(landmarks.dtype).cpu().numpy()
         return self
@@ -143,10 +142,11 @@ class NystroemMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         device = resolve_device(self.device)
         # torch.tensor copies: joblib hands large arrays to its workers read-only
         landmarks, factor = (torch.tensor(a).to(device) for a in (self.components_, self.factor_))
+        kernel = self._kernel_of(landmarks)
         mapped = np.empty((len(X), len(landmarks)), dtype=self.components_.dtype)
         for start in range(0, len(X), ROWS_PER_CHUNK):
             rows = torch.tensor(X[start : start + ROWS_PER_CHUNK], dtype=landmarks.dtype)
-            values = self._kernel(landmarks, rows.to(device))  # (n_components, rows)
+            values = kernel(rows.to(device))  # (n_components, rows)
             values = torch.linalg.solve_triangular(factor, values, upper=False)
             mapped[start : start + ROWS_PER_CHUNK] = values.T.cpu().numpy()
         return mapped
@@ -156,22 +156,27 @@ class NystroemMap(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         check_positive_int(self, "degree", "n_components")
         if self.gamma != "scale":
             check_positive_number(self, "gamma")
-        if not isinstance(self.coef0, Real) or not 0 <= self.coef0 < np.inf:
-            refuse(self, "coef0", "a number of at least 0")
+        check_nonnegative_number(self, "coef0")
 
-    def _kernel(self, left, right):
-        """Values of the kernel (n, m) of rows (n, d) and (m, d)."""
+    def _kernel_of(self, landmarks):
+        """A function from rows (m, d) to the kernel's values (n_components, m) with landmarks."""
         if self.kernel == "poly":
-            return (left @ right.T).mul_(self.gamma_).add_(self.coef0).pow_(self.degree)
-        centre = left.mean(0)  # far from it the squares would drown the distances
-        left, right = left - centre, right - centre
-        values = (
-            (left @ right.T)
-            .mul_(-2)
-            .add_(left.square().sum(1)[:, None])
-            .add_(right.square().sum(1))
-        )
-        return values.clamp_(min=0).mul_(-self.gamma_).exp_()
+
+            def poly(rows):
+                products = landmarks @ rows.T
+                return products.mul_(self.gamma_).add_(self.coef0).pow_(self.degree)
+
+            return poly
+        centre = landmarks.mean(0)  # far from it the squares would drown the distances
+        centred = landmarks - centre
+        squares = centred.square().sum(1)[:, None]
+
+        def rbf(rows):
+            rows = rows - centre
+            distances = (centred @ rows.T).mul_(-2).add_(squares).add_(rows.square().sum(1))
+            return distances.clamp_(min=0).mul_(-self.gamma_).exp_()
+
+        return rbf
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
