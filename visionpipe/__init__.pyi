@@ -59,3 +59,4 @@ from .store import FeatureStore as FeatureStore
 from .store import use_store as use_store
 from .svm.nystroem_map import NystroemMap as NystroemMap
 from .svm.wide_linear_svc import WideLinearSVC as WideLinearSVC
+from .svm.wide_ridge_classifier import WideRidgeClassifier as WideRidgeClassifier

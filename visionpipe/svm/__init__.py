@@ -1,1 +1,1 @@
-"""Support vector machines on vectors too long or too many for those of scikit-learn."""
+"""Support vector machines, of hinges or of squares, for long vectors and for many of them."""
