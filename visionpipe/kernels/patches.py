@@ -375,16 +375,19 @@ def nearest(patches, words, fraction):
         least = _smallest(products.abs(), n_words - n_nearest + 1)
     else:
         least = -_smallest(products.abs(), n_nearest - n_words)
-    codes = torch.cat((products, -products), 1)
-    return torch.ge(codes, least, out=codes)
+    codes = products.new_empty(len(products), 2 * n_words)
+    torch.ge(products, least, out=codes[:, :n_words])
+    torch.le(products, -least, out=codes[:, n_words:])
+    return codes
 
 
 def _smallest(rows, k):
-    """The k-th smallest value of every row, (m, 1)."""
+    """The k-th smallest value of every row, (m, 1); rows are overwritten."""
     if rows.device.type != "cpu":
         return rows.kthvalue(k, 1, keepdim=True).values
     # two to six times as fast as torch.kthvalue on a CPU
-    return torch.from_numpy(np.partition(rows.numpy(), k - 1, axis=1)[:, k - 1 : k])
+    rows.numpy().partition(k - 1, axis=1)
+    return rows[:, k - 1 : k]
 
 
 _ASSIGNMENTS = {  # and how many codes a word has
