@@ -3,7 +3,6 @@
 import math
 from functools import lru_cache
 
-import numpy as np
 import torch
 
 from visionpipe.kernels.bag_of_visual_words import triangle_codes
