@@ -72,7 +72,7 @@ SMALL = {
 small_networks = pytest.mark.parametrize("key", SMALL)
 
 FLOAT32_LOGITS = {"capsnet"}  # logarithms of lengths, for a margin
-FLOAT32_MAPS = {"cifarnet", "lenet5_1998"}  # of a normalisation, and of learned factors
+FLOAT32_MAPS = {"lenet5_1998"}  # of learned factors
 MAXOUT = {"maxout", "maxout_mnist"}  # the largest of neighbours, in the other memory format
 
 

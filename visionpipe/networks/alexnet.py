@@ -7,6 +7,7 @@ from torch import nn
 from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 from visionpipe.networks.initial_weights import he_normal
+from visionpipe.networks.local_response_normalization import LocalResponseNormalization
 
 # The smallest images for which a layer still gives something.
 _NEEDED = {"conv1": (8, 8), "pool1": (12, 12), "pool2": (20, 20), "pool5": (36, 36)}
@@ -145,7 +146,7 @@ class AlexNet(Chain):
 
 def normalisation():
     """Response normalisation over n = 5 maps with alpha = 1e-4: torch divides alpha by n."""
-    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)
+    return LocalResponseNormalization(5, alpha=5e-4, beta=0.75, k=2)
 
 
 def pooling():

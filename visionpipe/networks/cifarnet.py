@@ -6,6 +6,7 @@ from torch import nn
 
 from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
+from visionpipe.networks.local_response_normalization import LocalResponseNormalization
 
 
 class CifarNet(Chain):
@@ -82,4 +83,4 @@ def _same_pooling(size):
 
 def _normalisation():
     """TensorFlow's ``lrn(4, bias=1, alpha=0.001 / 9, beta=0.75)``: torch divides alpha by size."""
-    return nn.LocalResponseNorm(9, alpha=0.001, beta=0.75, k=1)
+    return LocalResponseNormalization(9, alpha=0.001, beta=0.75, k=1)

@@ -8,6 +8,7 @@ from torch import nn
 from visionpipe.networks.image_size import check_image_size
 from visionpipe.networks.inception import Branches, ChainWithHeads, fitting_window
 from visionpipe.networks.initial_weights import he_normal
+from visionpipe.networks.local_response_normalization import LocalResponseNormalization
 
 # Table 1 of the paper: maps of the 1x1 convolution, of the 3x3 ("reduce" before it first), of the
 # 5x5 (likewise), and of the 1x1 that follows the pooling.
@@ -212,4 +213,4 @@ def _halving():
 
 def _normalisation():
     """Over 5 channels: torch divides alpha by their number, as Caffe does."""
-    return nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1)
+    return LocalResponseNormalization(5, alpha=1e-4, beta=0.75, k=1)

@@ -1,9 +1,9 @@
 """Local contrast normalisation: each place against what lies around it, in all maps."""
 
-from contextlib import nullcontext
-
 import torch
 from torch import nn
+
+from visionpipe.networks.autocast import without_autocast
 
 
 class LocalContrastNormalization2d(nn.Module):
@@ -85,7 +85,7 @@ class LocalContrastNormalization2d(nn.Module):
     def forward(self, maps):
         """Normalise maps (b, n, h, w) of floats; the result has their shape."""
         maps = maps.to(torch.promote_types(maps.dtype, torch.float32))
-        with _without_autocast(maps.device.type):
+        with without_autocast(maps.device.type):
             # A constant does not change v; without it, a blank image is exactly zero.
             maps = maps - maps[:, :1, :1, :1]
             v = maps - self._local_mean(maps)  # (b, n, h, w)
@@ -113,10 +113,3 @@ class LocalContrastNormalization2d(nn.Module):
         weights = torch.exp(-0.5 * (distance / self.sigma).square())
         weights = weights * (distance.abs() <= self.kernel_size // 2)
         return weights / weights.sum(1, keepdim=True)
-
-
-def _without_autocast(device_type):
-    """Full precision within the block; the meta device knows no autocast."""
-    if torch.amp.is_autocast_available(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()

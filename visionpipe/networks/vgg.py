@@ -7,6 +7,7 @@ from torch import nn
 from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 from visionpipe.networks.initial_weights import he_normal
+from visionpipe.networks.local_response_normalization import LocalResponseNormalization
 
 _WIDTHS = (64, 128, 256, 512, 512)  # channels of the five stages
 
@@ -183,4 +184,4 @@ def _stages(n_channels, configuration, batch_norm):
 
 def _normalisation():
     """Over 5 channels with alpha 1e-4, as in the paper's reference: torch divides alpha by size."""
-    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2)
+    return LocalResponseNormalization(5, alpha=5e-4, beta=0.75, k=2)
