@@ -204,10 +204,12 @@ def _add_products(gram, part):
 def _divide(sums, gram, alpha):
     """Solve (gram + alpha) x = sums; `gram` is overwritten, and nothing above its diagonal read."""
     gram.diagonal().add_(alpha)
-    factor, failed = torch.linalg.cholesky_ex(gram)
+    # Its transpose lies in memory as LAPACK wants it, and so is factored where it is.
+    factor, failed = gram.T, torch.empty((), dtype=torch.int32, device=gram.device)
+    torch.linalg.cholesky_ex(factor, upper=True, out=(factor, failed))
     if failed:
         raise ValueError(
             f"alpha={alpha} is lost in the rounding of the products of these vectors: "
             "take a larger one, or scale the vectors up, or give them in float64"
         )
-    return torch.cholesky_solve(sums, factor)
+    return torch.cholesky_solve(sums, factor, upper=True)
