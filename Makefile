@@ -12,7 +12,7 @@ compare: .venv/ready
 	$(BIN)/visionpipe compare $(DATA) --out $(OUT)
 
 test: .venv/ready lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --durations 5
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal --durations 5
 
 lint: .venv/ready
 	$(BIN)/ruff check .

@@ -27,9 +27,11 @@ _ON_REQUEST = (  # a comparison of all of these too would take too long
     "autoencoder_svm",
     "caltech16_fisher",
     "cifar10_airbench",
+    "cifar10_cifarnet",
     "cifar10_descriptors",
     "cifar10_fast",
     "cifar10_kmeans",
+    "cifar10_patches",
     "cifarnet",
     "cnn_features_svm",
     "fashion_airbench",
@@ -46,9 +48,9 @@ def all_pipelines():
     """Return the names of the ready-made pipelines that a comparison runs if none are named.
 
     `get` knows more, which have to be named: "autoencoder_svm", "caltech16_fisher",
-    "cifar10_airbench", "cifar10_descriptors", "cifar10_fast", "cifar10_kmeans", "cifarnet",
-    "cnn_features_svm", "fashion_airbench", "fashion_sift", "fmp", "mnist_lenet", "mnist_sift",
-    "resnet20" and "transfer".
+    "cifar10_airbench", "cifar10_cifarnet", "cifar10_descriptors", "cifar10_fast",
+    "cifar10_kmeans", "cifar10_patches", "cifarnet", "cnn_features_svm", "fashion_airbench",
+    "fashion_sift", "fmp", "mnist_lenet", "mnist_sift", "resnet20" and "transfer".
 
     Returns
     -------

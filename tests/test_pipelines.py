@@ -22,9 +22,9 @@ from visionpipe.store import FeatureStore
 
 FACES = load_faces()
 ON_REQUEST = [
-    *("autoencoder_svm", "caltech16_fisher", "cifar10_airbench", "cifar10_descriptors"),
-    *("cifar10_fast", "cifar10_kmeans", "cifarnet", "cnn_features_svm"),
-    *("fashion_airbench", "fashion_sift", "fmp", "mnist_sift", "mnist_lenet"),
+    *("autoencoder_svm", "caltech16_fisher", "cifar10_airbench", "cifar10_cifarnet"),
+    *("cifar10_descriptors", "cifar10_fast", "cifar10_kmeans", "cifar10_patches", "cifarnet"),
+    *("cnn_features_svm", "fashion_airbench", "fashion_sift", "fmp", "mnist_sift", "mnist_lenet"),
     *("resnet20", "transfer"),
 ]
 

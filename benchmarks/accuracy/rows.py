@@ -66,6 +66,23 @@ ROWS = {
         "CIFAR-10, k-means words of patches", "cifar-10", "cifar10_kmeans",
         {"patches__n_words": 4000}, goal=79.6,
     ),
+    "cifar10_patches_2048": Row(
+        "CIFAR-10, whitened patches, nothing learned but a linear machine", "cifar-10",
+        "cifar10_patches", {"patches__n_words": 2048}, goal=82.3,
+        remark="82.3 % come from 80 epochs of two linear layers, in the authors' program, with "
+        "2,048 patches and overlapping windows; the images are shifted and mirrored anew, so that "
+        "each epoch encodes all of them, 15 minutes of two cores. Here they are encoded once, half "
+        "of the patches are mirror images of the others, and a linear machine is fitted in one "
+        "step. The authors report 80.3 % for 1,024 patches and 78.4 for 512. Of 10,000 images, 4 x "
+        "4 cells gained 0.3 % on 3 x 3; a kernel map gained nothing. Not tried: the two layers, "
+        "from vectors of all 9 x 9 windows, which for 50,000 images are 66 GB in float32.",
+    ),
+    "cifar10_patches_16384": Row(
+        "CIFAR-10, whitened patches, nothing learned but a linear machine", "cifar-10",
+        "cifar10_patches",
+        {"patches__n_words": 16384, "patches__device": "cuda", "ridge__device": "cuda"},
+        stretch=85.6, needs_gpu=True,
+    ),
     "caltech16": Row(
         "16 classes of Caltech-101, 30 training images each, 5 draws", "caltech-16",
         "caltech16_fisher", goal=92, stretch=95, draws=5, per_class=30,
@@ -81,7 +98,7 @@ ROWS = {
         remark="Some of its settings come from trials that had looked at some of the test images.",
     ),
     "cifar10_cifarnet": Row(
-        "CIFAR-10, the network of TensorFlow's tutorial", "cifar-10", "cifarnet", goal=86
+        "CIFAR-10, the network of TensorFlow's tutorial", "cifar-10", "cifar10_cifarnet", goal=86
     ),
     "cifar10_airbench": Row(
         "CIFAR-10, a narrow airbench", "cifar-10", "cifar10_airbench", goal=91

@@ -105,8 +105,8 @@ def render(records):
 
 
 def _line(name, row, record):
-    settings = ", ".join(f"`{k.rpartition('__')[2]}={v}`" for k, v in row.settings.items())
-    pipeline = f"`{row.pipeline}`" + (f", {settings}" if settings else "")
+    settings = [f"{key.rpartition('__')[2]}={value}" for key, value in row.settings.items()]
+    pipeline = ", ".join(f"`{word}`" for word in dict.fromkeys([row.pipeline, *settings]))
     goals = " / ".join(f"{figure:g}" for figure in (row.goal, row.stretch) if figure is not None)
     if record is None:
         missing = "not measured: needs a GPU" if row.needs_gpu else "not measured"
