@@ -4,10 +4,10 @@ from collections import OrderedDict
 
 from torch import nn
 
+from visionpipe.networks.alexnet import normalisation
 from visionpipe.networks.chain import Chain
 from visionpipe.networks.image_size import check_image_size
 from visionpipe.networks.initial_weights import he_normal
-from visionpipe.networks.local_response_normalization import LocalResponseNormalization
 
 _WIDTHS = (64, 128, 256, 512, 512)  # channels of the five stages
 
@@ -177,11 +177,6 @@ def _stages(n_channels, configuration, batch_norm):
             layers[f"relu{place}"] = nn.ReLU()
             n_channels = n_out
         if configuration == "A-LRN" and stage == 1:
-            layers["lrn"] = _normalisation()
+            layers["lrn"] = normalisation()
         layers[f"pool{stage}"] = nn.MaxPool2d(2)  # halves height and width
     return layers
-
-
-def _normalisation():
-    """Over 5 channels with alpha 1e-4, as in the paper's reference: torch divides alpha by size."""
-    return LocalResponseNormalization(5, alpha=5e-4, beta=0.75, k=2)
