@@ -16,8 +16,10 @@ def build(random_state=None):
     # first 10,000: 3 x 3 cells came to 71.07, 73.03, 72.07 and 69.25 % with alpha 300, 1,000, 3,000
     # and 10,000, 4 x 4 cells to 70.30, 72.95, 73.33 and 72.40, for 1.8 times the memory. With half
     # the patches, 5,000 images and the best alpha, 2 x 2 cells came to 66.20 %, 3 x 3 to 68.30, 6 x
-    # 6 to 67.20, and a kernel map behind the cells to 67.90. The rest is the paper's, whose cells
-    # overlap and whose linear machine is two layers trained on shifted and mirrored images.
+    # 6 to 67.20, and a kernel map behind the cells to 67.90. Fraction and whitening are from the
+    # paper; n_samples was not tried. In the authors' program cells overlap, patches are not scaled,
+    # those and their negatives are ordered apart, and the linear machine is two layers trained on
+    # shifted and mirrored images.
     patches = PatchKMeans(
         n_words=2048,
         dictionary="patches",
